@@ -1,0 +1,8 @@
+"""eos_jax: gradient-descent dynamics at and beyond the edge of stability, millions at once."""
+
+from eos_jax import objectives, observers, updates
+from eos_jax.curvature import hessian, hessian_vector_product, sharpness
+from eos_jax.objectives import gradient, loss
+from eos_jax.outcomes import Outcome, Stop
+from eos_jax.simulate import iterate, simulate
+from eos_jax.sweep import sweep

@@ -1,0 +1,195 @@
+"""Orbits: the only time loop.
+
+`advance` repeats a step. `simulate` wraps it for one orbit with observers, as a pure function to
+`jit`, `vmap` and `grad`; `iterate` wraps it for a batch with nothing recorded or checked, and is
+the kernel that every sweep runs on.
+"""
+
+import functools
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from eos_jax import updates
+from eos_jax.objectives.base import Objective, Parameters, as_parameters
+from eos_jax.observers import Observer, Sample, final_point
+
+
+def advance(step: Callable, state, count, *, unroll: int = 1):
+    """The state after `count` steps, `unroll` of them in each turn of the compiled loop."""
+    turns, rest = divmod(count, unroll) if isinstance(count, int) else (count, 0)
+
+    def turn(_, state):
+        for _ in range(unroll):
+            state = step(state)
+        return state
+
+    state = jax.lax.fori_loop(0, turns, turn, state)
+    return jax.lax.fori_loop(0, rest, lambda _, state: step(state), state) if rest else state
+
+
+def simulate(
+    objective: Objective,
+    params: Parameters,
+    eta,
+    steps: int,
+    update: updates.Update | Callable | None = None,
+    observe: Observer | Mapping[str, Observer] | None = None,
+    every: int = 1,
+) -> Any:
+    """One orbit: x_{t+1} = update(x_t, eta), t = 0 ... steps - 1.
+
+    A pure function: `jit` it with `steps` fixed, `vmap` it over starts and step sizes,
+    differentiate through it.
+
+    Args:
+      objective: what is descended.
+      params: the start, one point.
+      eta: step size, a scalar.
+      steps: number of steps.
+      update: the rule; gradient descent by default. A function from eta to an optax
+        transformation, such as `optax.adam`, does as well.
+      observe: what to record, one observer or several by name; the final point by default.
+      every: steps between samples. The start is a sample; the end is always shown to `finalize`.
+
+    Returns:
+      The observer's result, or a dict of results.
+
+    Raises:
+      ValueError: if steps is negative, every not positive, eta not a positive scalar, or the
+        parameters are not the objective's.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> obj = eos.objectives.scalar_product((2, 2))
+      >>> end = eos.simulate(obj, {"x": 2.0, "y": 1.0}, eta=0.25, steps=1)
+      >>> print(end["x"], end["y"])
+      0.5 -2.0
+
+    Source: Zhu et al. 2023, section 3.
+    """
+    check_count("steps", steps, least=0)
+    check_count("every", every, least=1)
+    params = as_parameters(objective, params)
+    for name, shape in zip(objective.parameters, objective.shapes):
+        if params[name].shape != shape:
+            raise ValueError(
+                f"Argument `params` must be one point, `{name}` of shape {shape}, but got shape "
+                f"{params[name].shape}; use jax.vmap, eos.iterate or eos.sweep for many."
+            )
+    eta = as_eta(eta, params)
+    if eta.ndim:
+        raise ValueError(f"Argument `eta` must be a scalar, but got shape {eta.shape}.")
+    rule = as_update(update)
+    observers = observe if isinstance(observe, Mapping) else {"only": observe or final_point()}
+
+    def step(state):
+        return rule.step(objective, *state, eta)
+
+    def sample(state, step, index):
+        return Sample(objective, state[0], eta, jnp.asarray(step), jnp.asarray(index))
+
+    def see(seen, sample):
+        return {name: observers[name].update(seen[name], sample) for name in observers}
+
+    def stretch(carry, index):
+        state, seen = carry
+        state = advance(step, state, every)
+        return (state, see(seen, sample(state, (index + 1) * every, index + 1))), None
+
+    samples = steps // every
+    state = (params, rule.init(objective, params, eta))
+    start = sample(state, 0, 0)
+    seen = {name: observer.init(start, samples + 1) for name, observer in observers.items()}
+    carry = (state, see(seen, start))
+    (state, seen), _ = jax.lax.scan(stretch, carry, jnp.arange(samples))
+    state = advance(step, state, steps - samples * every)
+    end = sample(state, steps, samples)
+    results = {name: observer.finalize(seen[name], end) for name, observer in observers.items()}
+    return results if isinstance(observe, Mapping) else results["only"]
+
+
+def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[str, jax.Array]:
+    """Gradient descent on many lanes at once, nothing recorded or checked: the core kernel.
+
+    Args:
+      objective: what is descended.
+      params: the starts, leaves of shape (lanes,) + the parameter's shape.
+      eta: step size, a scalar or shape (lanes,).
+      steps: number of steps.
+
+    Returns:
+      The ends, leaves like `params`.
+
+    Raises:
+      ValueError: if steps is negative, eta not positive, or the parameters are not the
+        objective's.
+
+    Example:
+      >>> import eos_jax as eos, jax.numpy as jnp
+      >>> obj = eos.objectives.scalar_product((2, 2))
+      >>> ends = eos.iterate(obj, {"x": jnp.linspace(2, 3, 5), "y": jnp.full(5, 0.4)}, 0.2, 1000)
+      >>> print((ends["x"] * ends["y"]).round(3))
+      [1. 1. 1. 1. 1.]
+
+    Source: Zhu et al. 2023, section 3.
+    """
+    check_count("steps", steps, least=0)
+    params = as_parameters(objective, params)
+    eta = as_eta(eta, params)
+    lanes = jnp.broadcast_shapes(
+        eta.shape,
+        *(params[n].shape[: params[n].ndim - len(s)] for n, s in zip(params, objective.shapes)),
+    )
+    if len(lanes) != 1:
+        raise ValueError(
+            f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
+        )
+    params = {
+        n: jnp.broadcast_to(params[n], lanes + s) for n, s in zip(params, objective.shapes)
+    }
+    return _iterate(objective, params, jnp.broadcast_to(eta, lanes), steps)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _iterate(objective, params, eta, steps):
+    rule = updates.gradient_descent()
+    return advance_lanes(objective, rule, (params, ()), eta, steps)[0]
+
+
+def advance_lanes(objective: Objective, rule: updates.Update, state, eta, count, *, unroll=4):
+    """`advance` for a batch: `state` is (parameters, rule state) with a leading axis of lanes."""
+    step = jax.vmap(lambda state, eta: rule.step(objective, *state, eta))
+    return advance(lambda state: step(state, eta), state, count, unroll=unroll)
+
+
+def as_update(update) -> updates.Update:
+    """The rule meant: gradient descent for None, optax's for a function of eta."""
+    if update is None:
+        return updates.gradient_descent()
+    if isinstance(update, updates.Update):
+        return update
+    if callable(update):
+        return updates.from_optax(update)
+    raise ValueError(
+        "Argument `update` must be an Update or a function from eta to an optax transformation, "
+        f"but got {update!r}."
+    )
+
+
+def as_eta(eta, params) -> jax.Array:
+    """The step size in the parameters' dtype; raises if a concrete one is not positive."""
+    eta = jnp.asarray(eta, next(iter(params.values())).dtype)
+    if not isinstance(eta, jax.core.Tracer) and not bool(jnp.all((eta > 0) & (eta < jnp.inf))):
+        raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
+    return eta
+
+
+def check_count(name: str, value, least: int) -> None:
+    """Raise unless the value is a Python integer of at least `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"Argument `{name}` must be {kind}, but got {value!r}.")

@@ -1,0 +1,219 @@
+"""Tiles on disk: one Zarr v3 group that `xarray.open_zarr` opens as it is.
+
+Rules that make a sweep safe to stop at any moment and to start again:
+
+- metadata and coordinates are written once, before the first tile, in one rename;
+- a tile is one chunk of every variable, so writers never share a chunk;
+- `outcome` is written last, and its fill value is never a result: a tile whose outcome is there is
+  done, and no list of done tiles has to be kept;
+- every chunk carries a CRC32C checksum, so damage is found instead of read;
+- the group records configuration, versions, platform and flags; a store of another configuration
+  is refused.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from eos_jax.grid import Tile, tiles
+from eos_jax.labels import Layout
+
+# what has to agree for a resumed run to continue bit for bit
+_MATCHING = ("configuration", "dtype", "platform", "device", "xla_flags", "eos_jax_version",
+             "jax_version", "jaxlib_version")  # fmt: skip
+
+
+def create(
+    path: str | os.PathLike, plan: Layout, block: tuple[int, ...], force: bool = False
+) -> tuple[int, ...]:
+    """Create the store of a layout, or check that the one there is of the same configuration.
+
+    Args:
+      path: the store's folder; its parents are made.
+      plan: the layout of the result.
+      block: shape of a tile.
+      force: accept a store whose configuration, versions or platform differ.
+
+    Returns:
+      Shape of the store's tiles: `block`, or that of the store found there.
+
+    Raises:
+      FileExistsError: if something else is there, or a result of another configuration.
+    """
+    path = Path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            _write_metadata(scratch, plan, block)
+            scratch.chmod(0o755)
+            os.rename(scratch, path)
+            return block
+        except OSError:
+            if not path.exists():
+                raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    group = _open(path)
+    outcome = group["outcome"]
+    if not force:
+        _refuse_other(path, dict(group.attrs), plan.attrs)
+    if outcome.shape != plan.variables["outcome"].shape:
+        raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
+    for found in path.rglob("*"):
+        if found.is_symlink():
+            raise FileExistsError(f"Output `{path}` holds a link, `{found}`; it is not written to.")
+    return outcome.chunks
+
+
+def _write_metadata(path: Path, plan: Layout, block) -> None:
+    group = zarr.create_group(path, attributes=plan.attrs, zarr_format=3)
+    for name, (dims, values, attrs) in plan.coords.items():
+        values = np.asarray(values)
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=tuple(max(1, n) for n in values.shape),
+            dimension_names=dims,
+            attributes=attrs,
+            compressors=[Crc32cCodec()],
+            fill_value=0,
+        )
+        array[...] = values
+    for name, variable in plan.variables.items():
+        group.create_array(
+            name,
+            shape=variable.shape,
+            dtype=variable.dtype,
+            chunks=block + variable.shape[len(block) :],
+            dimension_names=variable.dims,
+            attributes={k: v.tolist() if isinstance(v, np.ndarray) else v
+                        for k, v in variable.attrs.items()},
+            compressors=[
+                BloscCodec(cname="lz4", clevel=5, shuffle="shuffle",
+                           typesize=variable.dtype.itemsize),
+                Crc32cCodec(),
+            ],
+            fill_value=variable.fill,
+            config={"write_empty_chunks": True},
+        )  # fmt: skip
+
+
+def _open(path: str | os.PathLike) -> zarr.Group:
+    """The group of a result; raises unless it is one."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"Store `{path}` does not exist.")
+    try:
+        group = zarr.open_group(path, mode="r+", use_consolidated=False)
+        json.loads(group.attrs["configuration"])
+        group["outcome"]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise FileExistsError(
+            f"`{path}` exists and is not a result of eos_jax ({type(error).__name__})."
+        ) from None
+    return group
+
+
+def _refuse_other(path, found, wanted) -> None:
+    differing = []
+    for name in _MATCHING:
+        if name == "configuration":
+            old, new = json.loads(found.get(name, "{}")), json.loads(wanted[name])
+            differing += [
+                f"{field}: {_short(old.get(field))} there, {_short(new.get(field))} now"
+                for field in sorted(old.keys() | new.keys())
+                if old.get(field) != new.get(field)
+            ]
+        elif found.get(name) != wanted[name]:
+            differing.append(f"{name}: {_short(found.get(name))} there, {_short(wanted[name])} now")
+    if differing:
+        raise FileExistsError(
+            f"Output `{path}` is a result of another configuration ({'; '.join(differing)}); "
+            "choose another output."
+        )
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
+    """The tiles whose outcome is not there, or cannot be read."""
+    outcome = _open(path)["outcome"]
+
+    def done(tile):
+        try:
+            return np.all(outcome[tile.slices] != 0)
+        except Exception:  # whatever a damaged chunk raises, the tile has to be done again
+            return False
+
+    return [tile for tile in candidates if not done(tile)]
+
+
+def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], None]:
+    """A function that writes the results of one tile, `outcome` last."""
+    group = _open(path)
+    arrays = {name: group[name] for name in group.array_keys()}
+    chunks = arrays["outcome"].chunks
+
+    def write(tile: Tile, results: dict[str, np.ndarray]) -> None:
+        # a write that is not aligned to chunks would pass silently and race with its neighbours
+        if any(a % c for a, c in zip(tile.start, chunks)):
+            raise ValueError(f"Tile {tile} is not aligned to the store's chunks {chunks}.")
+        for name in sorted(results, key=lambda name: name == "outcome"):
+            arrays[name][tile.slices] = results[name]
+
+    return write
+
+
+def damaged(path: str | os.PathLike) -> list[str]:
+    """Check every chunk; tiles with a damaged one are marked as not done.
+
+    Args:
+      path: the store.
+
+    Returns:
+      One line for each damaged chunk. Running the sweep again repairs them.
+
+    Raises:
+      FileNotFoundError: if nothing is there.
+      FileExistsError: if it is not a result of eos_jax.
+    """
+    group = _open(path)
+    outcome = group["outcome"]
+    found = []
+    for tile in tiles(outcome.shape, outcome.chunks):
+        bad = []
+        for name in group.array_keys():
+            if group[name].chunks[: outcome.ndim] != outcome.chunks:
+                continue  # a coordinate
+            try:
+                group[name][tile.slices]
+            except Exception as error:
+                bad.append(f"{name}, tile {tile.start} to {tile.stop}: {error}")
+        if bad:
+            outcome[tile.slices] = np.zeros(tile.shape, np.uint8)
+        found += bad
+    return found
+
+
+def open_dataset(path: str | os.PathLike) -> xr.Dataset:
+    """The result as a dataset, read as it is used.
+
+    Raises:
+      FileNotFoundError: if nothing is there.
+      FileExistsError: if it is not a result of eos_jax.
+    """
+    _open(path)
+    return xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
