@@ -5,4 +5,4 @@ from eos_jax.curvature import hessian, hessian_vector_product, sharpness
 from eos_jax.objectives import gradient, loss
 from eos_jax.outcomes import Outcome, Stop
 from eos_jax.simulate import iterate, simulate
-from eos_jax.sweep import sweep
+from eos_jax.sweep import orbits, sweep

@@ -135,7 +135,9 @@ def sharpness(
     its appendix.
     """
     if method not in METHODS:
-        raise ValueError(f"Argument `method` must be one of {', '.join(METHODS)}, but got {method!r}.")
+        raise ValueError(
+            f"Argument `method` must be one of {', '.join(METHODS)}, but got {method!r}."
+        )
 
     return _sharpness(objective, dict(params), method, tolerance, max_iterations, krylov)
 

@@ -81,9 +81,9 @@ def _looks_decided(program, params):
     if program.stop is None:
         return jnp.zeros(len(next(iter(params.values()))), bool)
     tolerance, escape = program.stop
-    return jax.vmap(
-        lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape)
-    )(params)
+    return jax.vmap(lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape))(
+        params
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -187,9 +187,7 @@ def _replay(program, lanes, horizon):
     outcome = jnp.where(
         converged,
         Outcome.CONVERGED,
-        jnp.where(
-            gone, Outcome.DIVERGED, jnp.where(halted, Outcome.UNDECIDED, Outcome.PENDING)
-        ),
+        jnp.where(gone, Outcome.DIVERGED, jnp.where(halted, Outcome.UNDECIDED, Outcome.PENDING)),
     ).astype(jnp.uint8)
     last = _where(converged, calm, end)
     results = {
@@ -311,8 +309,6 @@ def _blank(program, lanes, count):
     """Result arrays with every lane pending and nothing known."""
     kinds = jax.eval_shape(lambda lanes: _replay(program, lanes, np.int32(0))[0], lanes)
     return {
-        name: np.full(
-            (count, *kind.shape[1:]), np.nan if kind.dtype.kind == "f" else 0, kind.dtype
-        )
+        name: np.full((count, *kind.shape[1:]), np.nan if kind.dtype.kind == "f" else 0, kind.dtype)
         for name, kind in kinds.items()
     }

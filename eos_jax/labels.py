@@ -81,7 +81,11 @@ def layout(objective: Objective, grid: Grid, dtype, attrs: dict[str, Any]) -> La
         },
         # last, so that a written outcome means that the rest is there
         "outcome": Variable(
-            grid.dims, grid.shape, np.dtype(np.uint8), 0, {"long_name": "fate of the orbit", **FLAGS}
+            grid.dims,
+            grid.shape,
+            np.dtype(np.uint8),
+            0,
+            {"long_name": "fate of the orbit", **FLAGS},
         ),
     }
     return Layout(coords, variables, attrs)
@@ -130,11 +134,11 @@ def attributes(configuration: dict[str, Any], device: jax.Device) -> dict[str, A
         "device": device.device_kind,
         "platform": f"{device.platform} {platform.machine()}",
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        **{f"{name}_version": _version(name) for name in RECORDED_PACKAGES},
+        **{f"{name}_version": package_version(name) for name in RECORDED_PACKAGES},
     }
 
 
-def _version(package):
+def package_version(package):
     try:
         return version(package)
     except PackageNotFoundError:  # run from a source tree that is not installed

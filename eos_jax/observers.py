@@ -108,7 +108,7 @@ def trace(**measures: Measure) -> Observer:
         return {"step": sample.step, **values}
 
     def init(first, count):
-        like = jax.eval_shape(measure, first)
+        like = jax.eval_shape(lambda params: measure(first._replace(params=params)), first.params)
         return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), like)
 
     def update(rows, sample):

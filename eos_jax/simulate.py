@@ -148,9 +148,7 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
         raise ValueError(
             f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
         )
-    params = {
-        n: jnp.broadcast_to(params[n], lanes + s) for n, s in zip(params, objective.shapes)
-    }
+    params = {n: jnp.broadcast_to(params[n], lanes + s) for n, s in zip(params, objective.shapes)}
     return _iterate(objective, params, jnp.broadcast_to(eta, lanes), steps)
 
 

@@ -75,7 +75,10 @@ def create(
 
 
 def _write_metadata(path: Path, plan: Layout, block) -> None:
-    group = zarr.create_group(path, attributes=plan.attrs, zarr_format=3)
+    # xarray's convention for coordinates that are not dimensions, such as a single eta
+    others = " ".join(name for name in plan.coords if name not in plan.variables["outcome"].dims)
+    attrs = {**plan.attrs, **({"coordinates": others} if others else {})}
+    group = zarr.create_group(path, attributes=attrs, zarr_format=3)
     for name, (dims, values, attrs) in plan.coords.items():
         values = np.asarray(values)
         array = group.create_array(
@@ -125,17 +128,15 @@ def _open(path: str | os.PathLike) -> zarr.Group:
 
 
 def _refuse_other(path, found, wanted) -> None:
-    differing = []
-    for name in _MATCHING:
-        if name == "configuration":
-            old, new = json.loads(found.get(name, "{}")), json.loads(wanted[name])
-            differing += [
-                f"{field}: {_short(old.get(field))} there, {_short(new.get(field))} now"
-                for field in sorted(old.keys() | new.keys())
-                if old.get(field) != new.get(field)
-            ]
-        elif found.get(name) != wanted[name]:
-            differing.append(f"{name}: {_short(found.get(name))} there, {_short(wanted[name])} now")
+    old, new = ({k: a.get(k) for k in _MATCHING} for a in (found, wanted))
+    for attrs in (old, new):
+        attrs["configuration"] = json.loads(attrs["configuration"])
+    old, new = _flat(old), _flat(new)
+    differing = [
+        f"{field}: {old.get(field)} there, {new.get(field)} now"
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    ]
     if differing:
         raise FileExistsError(
             f"Output `{path}` is a result of another configuration ({'; '.join(differing)}); "
@@ -143,9 +144,13 @@ def _refuse_other(path, found, wanted) -> None:
         )
 
 
-def _short(value) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else text[:200] + "..."
+def _flat(tree, prefix="") -> dict:
+    """A nested dict as one level with dotted keys."""
+    flat = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:

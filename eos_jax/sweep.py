@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
@@ -16,8 +17,9 @@ from tqdm import tqdm
 from eos_jax import engine, labels, store
 from eos_jax.grid import Tile, make_grid, starts, tile_shape, tiles
 from eos_jax.objectives.base import Objective
+from eos_jax.observers import trace
 from eos_jax.outcomes import Stop, checked
-from eos_jax.simulate import as_update, check_count
+from eos_jax.simulate import as_update, check_count, simulate
 from eos_jax.updates import Update
 
 DTYPES = ("float64", "float32")
@@ -82,8 +84,7 @@ def sweep(
     check_count("steps", steps, least=0)
     if steps >= 2**31 - engine.BLOCK:
         raise ValueError(f"Argument `steps` must be below 2^31 - {engine.BLOCK}, but got {steps}.")
-    if dtype not in DTYPES:
-        raise ValueError(f"Argument `dtype` must be one of {', '.join(DTYPES)}, but got {dtype!r}.")
+    _check_dtype(dtype)
     if tile is not None:
         check_count("tile", tile, least=1)
     rule = as_update(update)
@@ -124,6 +125,77 @@ def sweep(
     ) as bar:
         _run_all(run, pending, workers, bar.update)
     return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
+
+
+def orbits(
+    objective: Objective,
+    axes: Mapping[str, Any],
+    steps: int,
+    *,
+    every: int = 1,
+    update: Update | Callable | None = None,
+    combine: str = "product",
+    dtype: str = "float64",
+) -> xr.Dataset:
+    """Whole orbits, for a few starts and step sizes: every point, its loss and its sharpness.
+
+    Args:
+      objective: what is descended.
+      axes: as in `sweep`.
+      steps: number of steps.
+      every: steps between the points that are kept.
+      update: as in `sweep`.
+      combine: as in `sweep`.
+      dtype: as in `sweep`.
+
+    Returns:
+      A dataset with the axes' dimensions and `step`: `loss`, `sharpness` and `x_orbit`, ...
+
+    Raises:
+      ValueError: if an argument does not fit; the message names it.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> obj = eos.objectives.scalar_product((2, 2))
+      >>> ds = eos.orbits(obj, {"x": 2.5, "y": 0.4001, "eta": [0.2, 0.25]}, steps=1000)
+      >>> dict(ds.sizes)
+      {'eta': 2, 'step': 1001}
+
+    Source: Zhu et al. 2023, figure 2a.
+    """
+    _check_dtype(dtype)
+    check_count("steps", steps, least=0)
+    check_count("every", every, least=1)
+    rule = as_update(update)
+    grid = make_grid(objective, axes, dtype, combine)
+    with jax.enable_x64(dtype == "float64"):
+        lanes = starts(grid, Tile((0,) * len(grid.shape), grid.shape))
+        eta = jnp.asarray(lanes.pop("eta"))
+
+        @jax.jit
+        @jax.vmap
+        def run(params, eta):
+            return simulate(objective, params, eta, steps, rule, trace(), every)
+
+        traced = jax.tree.map(np.asarray, run({n: jnp.asarray(v) for n, v in lanes.items()}, eta))
+        configuration = labels.describe(objective, grid, steps, rule, None, dtype)
+    plan = labels.layout(objective, grid, dtype, labels.attributes(configuration, jax.devices()[0]))
+    variables = {}
+    for name, values in traced.items():
+        if name == "step":
+            continue
+        known = plan.variables.get(f"{name}_final") or plan.variables[name]
+        own = known.dims[len(grid.dims) :]
+        values = values.reshape(*grid.shape, *values.shape[1:])
+        kept = f"{name}_orbit" if name in objective.parameters else name
+        variables[kept] = ((*grid.dims, "step", *own), values, {"long_name": name, "units": "1"})
+    step = ("step", traced["step"][0], {"long_name": "step", "units": "steps"})
+    return xr.Dataset(variables, coords={**plan.coords, "step": step}, attrs=plan.attrs)
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise ValueError(f"Argument `dtype` must be one of {', '.join(DTYPES)}, but got {dtype!r}.")
 
 
 def _run_all(run, pending, workers, report) -> None:

@@ -67,7 +67,8 @@ def lift(objective: Objective, params: Parameters) -> dict[str, tuple]:
       {'x': (3.0,), 'y': (0.5, 0.5)}
     """
     return {
-        name: (params[name],) * copies for name, copies in zip(objective.parameters, objective.copies)
+        name: (params[name],) * copies
+        for name, copies in zip(objective.parameters, objective.copies)
     }
 
 

@@ -1,0 +1,225 @@
+"""TOML to a typed configuration and to the arguments of `eos_jax.sweep`.
+
+A configuration is plain data: unknown keys are refused, nothing in it is executed. The command's
+`--set key=value` changes any key before the configuration is checked, so both ways reach every
+option.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from eos_jax import objectives, updates
+from eos_jax.objectives import Objective
+from eos_jax.outcomes import Stop
+
+
+class Range(msgspec.Struct, forbid_unknown_fields=True):
+    """Evenly spaced values, both ends included."""
+
+    start: float
+    stop: float
+    num: int
+    spacing: Literal["linear", "log"] = "linear"
+
+
+class Deciding(msgspec.Struct, forbid_unknown_fields=True):
+    """When a lane is decided; see `eos_jax.Stop`."""
+
+    tolerance: float | None = None
+    escape: float = 1e6
+
+
+class Configuration(msgspec.Struct, forbid_unknown_fields=True):
+    """One sweep, as written in a TOML file.
+
+    Attributes:
+      steps: the horizon.
+      axes: for each parameter and eta a range, a list or a number.
+      objective: `name` of a registered family and its settings; absent where the command names
+        a user's own function.
+      update: `name` of an update rule and its settings.
+      stop: when a lane is decided; false runs every lane to the horizon.
+      combine: "product" or "zip" of the axes.
+      dtype: "float64" or "float32".
+      tile: lanes computed and written at once.
+    """
+
+    steps: int
+    axes: dict[str, Range | list[float] | float]
+    objective: dict[str, Any] | None = None
+    update: dict[str, Any] | None = None
+    stop: Deciding | bool = True
+    combine: Literal["product", "zip"] = "product"
+    dtype: Literal["float64", "float32"] = "float64"
+    tile: int | None = None
+
+
+def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
+    """The configuration in a TOML file, with some keys changed.
+
+    Args:
+      path: the file.
+      changes: "key=value", the key dotted, the value as in TOML; a bare word is a string.
+
+    Returns:
+      The configuration.
+
+    Raises:
+      ValueError: naming file, key, value and what is allowed.
+      OSError: if the file cannot be read.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> path = pathlib.Path(tempfile.mkdtemp()) / "one.toml"
+      >>> _ = path.write_text('''
+      ... steps = 100
+      ... objective = { name = "scalar_product", multiplicities = [2, 2] }
+      ... axes = { x = { start = 2, stop = 3, num = 5 }, y = 0.4, eta = 0.2 }
+      ... ''')
+      >>> load(path, ["axes.x.num=9"]).axes["x"].num
+      9
+    """
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file in UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not valid TOML: {error}.") from None
+    for change in changes:
+        _apply(raw, change)
+    try:
+        return msgspec.convert(raw, Configuration)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path}: {_explain(str(error), raw)}") from None
+
+
+def _apply(raw: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
+        raise ValueError(f"Option --set must be key=value, but got {change!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = key.strip().split(".")
+    for name in tables:
+        raw = raw.setdefault(name, {})
+        if not isinstance(raw, dict):
+            raise ValueError(f"Option --set {change}: `{name}` is {raw!r}, which has no `{last}`.")
+    raw[last] = value
+
+
+def _explain(message: str, raw: dict[str, Any]) -> str:
+    """What msgspec says, with the key as written in TOML, its value and what is allowed."""
+    message, _, where = message.partition(" - at ")
+    names = re.findall(r"\.(\w+)|\[(\.\.\.|\d+)\]", where)
+    value: Any = raw
+    path = []
+    for attribute, index in names:
+        if index == "...":  # some value of `axes`: the one that does not fit
+            key = next((k for k, v in value.items() if not _fits_axis(v)), None)
+            if key is None:
+                break
+        else:
+            key = attribute or int(index)
+        path.append(str(key))
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    key = ".".join(path)
+    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", message)
+    if unknown:
+        owner = {"": Configuration, "stop": Deciding}.get(key, Range)
+        allowed = ", ".join(field.name for field in msgspec.structs.fields(owner))
+        name = f"{key}.{unknown[1]}" if key else unknown[1]
+        given = value.get(unknown[1]) if isinstance(value, dict) else value
+        return f"unknown key `{name}` = {given!r}; allowed here: {allowed}."
+    if not key:
+        return f"{message}."
+    return f"key `{key}` = {value!r}: {message}."
+
+
+def _fits_axis(value) -> bool:
+    try:
+        msgspec.convert(value, Range | list[float] | float)
+        return True
+    except msgspec.ValidationError:
+        return False
+
+
+def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | float:
+    """The numbers of one axis."""
+    if isinstance(axis, float | int):
+        return float(axis)
+    if isinstance(axis, list):
+        return np.asarray(axis, float)
+    if axis.num < 1:
+        raise ValueError(f"Key `axes.{name}.num` must be at least 1, but got {axis.num}.")
+    if axis.spacing == "linear":
+        return np.linspace(axis.start, axis.stop, axis.num)
+    if axis.start <= 0 or axis.stop <= 0:
+        raise ValueError(
+            f"Key `axes.{name}` with log spacing must be positive, but got "
+            f"{axis.start} to {axis.stop}."
+        )
+    return np.geomspace(axis.start, axis.stop, axis.num)
+
+
+def arguments(configuration: Configuration, objective: Objective | None = None) -> dict[str, Any]:
+    """The arguments of `eos_jax.sweep` that a configuration stands for.
+
+    Args:
+      configuration: the configuration.
+      objective: a user's own objective, in place of a registered one.
+
+    Returns:
+      Keyword arguments.
+
+    Raises:
+      ValueError: if a name or value does not fit.
+    """
+    named = dict(configuration.objective or {})
+    name = named.pop("name", None)
+    if objective is None:
+        if name is None:
+            raise ValueError(
+                "Key `objective.name` must be given: one of "
+                f"{', '.join(sorted(objectives.registry))}, or a function with --objective."
+            )
+        objective = objectives.make(name, **named)
+    elif name not in (None, objective.name) or named:
+        raise ValueError(
+            f"Key `objective` is {configuration.objective!r}, but --objective names "
+            f"{objective.name}; give one of them."
+        )
+    stop = configuration.stop
+    if isinstance(stop, Deciding):
+        stop = Stop(stop.tolerance, stop.escape)
+    else:
+        stop = Stop() if stop else None
+    return {
+        "objective": objective,
+        "axes": {n: axis_values(n, axis) for n, axis in configuration.axes.items()},
+        "steps": configuration.steps,
+        "update": update_rule(configuration.update),
+        "stop": stop,
+        "combine": configuration.combine,
+        "dtype": configuration.dtype,
+        "tile": configuration.tile,
+    }
+
+
+def update_rule(named: dict[str, Any] | None) -> updates.Update:
+    """The update rule that a configuration names."""
+    named = dict(named or {"name": "gradient_descent"})
+    if "name" not in named:
+        raise ValueError(f"Key `update.name` must be given, but got update = {named!r}.")
+    return updates.make(**named)
