@@ -6,3 +6,20 @@ from eos_jax.objectives import gradient, loss
 from eos_jax.outcomes import Outcome, Stop
 from eos_jax.simulate import iterate, simulate
 from eos_jax.sweep import orbits, sweep
+
+__all__ = [
+    "Outcome",
+    "Stop",
+    "gradient",
+    "hessian",
+    "hessian_vector_product",
+    "iterate",
+    "loss",
+    "objectives",
+    "observers",
+    "orbits",
+    "sharpness",
+    "simulate",
+    "sweep",
+    "updates",
+]

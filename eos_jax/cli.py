@@ -20,7 +20,7 @@ KINDS = Literal["sharpness", "outcome"]
 def sweep(
     config: Annotated[Path, tyro.conf.Positional],
     out: Path,
-    set: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: A002, B006
+    set: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: B006
     objective: str | None = None,
     force: bool = False,
 ) -> None:

@@ -21,13 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from eos_jax import observers
+from eos_jax.kernel import COMPILER_OPTIONS
 from eos_jax.objectives.base import Objective
 from eos_jax.outcomes import Outcome, Stop, escaped, excess_loss
 from eos_jax.simulate import advance, advance_lanes
 from eos_jax.updates import Update
 
 BLOCK = 32
-"""Steps between examinations. Part of the meaning of a result, so not a setting."""
+"""Steps between examinations. Part of what a result means, so not a setting."""
 
 
 class Program(NamedTuple):
@@ -39,7 +40,6 @@ class Program(NamedTuple):
       stop: when a lane is decided; None runs every lane to the horizon.
       width: lanes that are advanced together, few enough to stay in the cache.
       groups: groups of `width` lanes in the buffers.
-      unroll: steps in each turn of the compiled loop.
     """
 
     objective: Objective
@@ -47,7 +47,6 @@ class Program(NamedTuple):
     stop: Stop | None
     width: int
     groups: int
-    unroll: int
 
 
 class Lanes(NamedTuple):
@@ -86,14 +85,16 @@ def _looks_decided(program, params):
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, compiler_options=COMPILER_OPTIONS)
 def begin(program: Program, params, eta) -> Lanes:
     """Lanes at their starts."""
     state = jax.vmap(lambda p, e: program.rule.init(program.objective, p, e))(params, eta)
     return Lanes(params, state, eta, jnp.zeros(eta.shape, jnp.int32))
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@functools.partial(
+    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
+)
 def run(program: Program, lanes: Lanes, groups, blocks, horizon):
     """Advance the first groups by some blocks each; also says which lanes look decided.
 
@@ -108,7 +109,6 @@ def run(program: Program, lanes: Lanes, groups, blocks, horizon):
             (lanes.params, lanes.state),
             lanes.eta,
             BLOCK,
-            unroll=program.unroll,
         )
         moved = Lanes(params, state, lanes.eta, lanes.steps + BLOCK)
         seen = seen | (moved.steps > horizon) | _looks_decided(program, params)
@@ -126,7 +126,7 @@ def run(program: Program, lanes: Lanes, groups, blocks, horizon):
     return jax.lax.fori_loop(0, groups, one_group, (lanes, jnp.zeros(lanes.eta.shape, bool)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, compiler_options=COMPILER_OPTIONS)
 def decide(program: Program, lanes: Lanes, chosen, groups, horizon):
     """Replay one block of the chosen lanes step by step.
 
@@ -205,7 +205,9 @@ def _finite(values):
     return jnp.where(jnp.isfinite(values), values, jnp.nan)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@functools.partial(
+    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
+)
 def move(program: Program, lanes: Lanes, holes, sources, groups) -> Lanes:
     """Copy the lanes at `sources` into the places `holes`, a group at a time."""
 
@@ -218,7 +220,9 @@ def move(program: Program, lanes: Lanes, holes, sources, groups) -> Lanes:
     return jax.lax.fori_loop(0, groups, one_group, lanes)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@functools.partial(
+    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
+)
 def put_back(program: Program, lanes: Lanes, ends: Lanes, places) -> Lanes:
     """Lanes that were replayed and not decided, at their blocks' ends."""
     return jax.tree.map(lambda leaf, end: leaf.at[places].set(end, mode="drop"), lanes, ends)

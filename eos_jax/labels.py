@@ -17,9 +17,9 @@ import jax
 import numpy as np
 import xarray as xr
 
+from eos_jax.grid import Grid
 from eos_jax.objectives.base import Objective
 from eos_jax.outcomes import FLAGS, Stop
-from eos_jax.grid import Grid
 from eos_jax.updates import Update
 
 RECORDED_PACKAGES = ("eos_jax", "jax", "jaxlib", "numpy")
@@ -138,7 +138,8 @@ def attributes(configuration: dict[str, Any], device: jax.Device) -> dict[str, A
     }
 
 
-def package_version(package):
+def package_version(package: str) -> str:
+    """The installed version of a package."""
     try:
         return version(package)
     except PackageNotFoundError:  # run from a source tree that is not installed

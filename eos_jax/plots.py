@@ -34,7 +34,7 @@ OUTCOME_COLOURS = {
 SHARPNESS = "viridis"
 BAND = "#D55E00"
 SHOWN = 1500
-"""Points along an axis of a picture; larger maps are thinned, which keeps categories what they are."""
+"""Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
 
 STYLE = {
     "font.size": 9,
@@ -184,7 +184,7 @@ def outcome_map(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
                 label=f"steps until {kind.name.lower()}",
                 shrink=0.9,
                 pad=0.02,
-                ticks=[float(f"{tick:.1g}") for tick in np.geomspace(low, high, 4)],
+                ticks=[float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4)],
                 format="%g",
             )
             bar.ax.set_ylim(low, high)

@@ -5,17 +5,22 @@
 the kernel that every sweep runs on.
 """
 
-import functools
+import math
 import numbers
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from eos_jax import updates
+from eos_jax import kernel, updates
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
 from eos_jax.observers import Observer, Sample, final_point
+
+BLOCK = 32
+"""Steps in one compiled turn where a turn costs a launch, as on a GPU."""
 
 
 def advance(step: Callable, state, count, *, unroll: int = 1):
@@ -140,28 +145,110 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
     check_count("steps", steps, least=0)
     params = as_parameters(objective, params)
     eta = as_eta(eta, params)
-    lanes = jnp.broadcast_shapes(
-        eta.shape,
-        *(params[n].shape[: params[n].ndim - len(s)] for n, s in zip(params, objective.shapes)),
-    )
+    shapes = dict(zip(objective.parameters, objective.shapes))
+    leading = [leaf.shape[: leaf.ndim - len(shapes[name])] for name, leaf in params.items()]
+    lanes = jnp.broadcast_shapes(eta.shape, *leading)
     if len(lanes) != 1:
         raise ValueError(
             f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
         )
-    params = {n: jnp.broadcast_to(params[n], lanes + s) for n, s in zip(params, objective.shapes)}
-    return _iterate(objective, params, jnp.broadcast_to(eta, lanes), steps)
+    params = {name: jnp.broadcast_to(leaf, lanes + shapes[name]) for name, leaf in params.items()}
+    eta = jnp.broadcast_to(eta, lanes)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in (eta, *params.values())):
+        return _iterate(objective, params, eta, steps)
+    return _on_all_cores(objective, params, eta, steps)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
 def _iterate(objective, params, eta, steps):
+    """All lanes in tiles that stay in the cache; those that fill no tile last."""
     rule = updates.gradient_descent()
-    return advance_lanes(objective, rule, (params, ()), eta, steps)[0]
+    width = tile_width(objective, eta.dtype)
+    whole = len(eta) // width
+
+    def run(lanes):
+        params, eta = lanes
+        return advance_lanes(objective, rule, (params, ()), eta, steps)[0]
+
+    def piece(start, stop):
+        return jax.tree.map(lambda leaf: leaf[start:stop], (params, eta))
+
+    if whole < 2:
+        return run((params, eta))
+    tiles = jax.tree.map(
+        lambda leaf: leaf.reshape(whole, width, *leaf.shape[1:]), piece(0, whole * width)
+    )
+    ends = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(run, tiles)
+    )
+    if whole * width == len(eta):
+        return ends
+    return jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b]), ends, run(piece(whole * width, len(eta)))
+    )
 
 
-def advance_lanes(objective: Objective, rule: updates.Update, state, eta, count, *, unroll=4):
-    """`advance` for a batch: `state` is (parameters, rule state) with a leading axis of lanes."""
-    step = jax.vmap(lambda state, eta: rule.step(objective, *state, eta))
-    return advance(lambda state: step(state, eta), state, count, unroll=unroll)
+_compiled_iterate = jax.jit(
+    _iterate, static_argnums=(0, 3), compiler_options=kernel.COMPILER_OPTIONS
+)
+
+
+def _on_all_cores(objective, params, eta, steps):
+    """Run pieces of the lanes side by side: one thread for each core of a lone CPU device."""
+    (device, *_) = eta.devices()
+    pieces = len(kernel.workers([device])) if len(eta.devices()) == 1 else 1
+    size = -(-len(eta) // pieces)
+    if pieces == 1 or size < tile_width(objective, eta.dtype):
+        return _compiled_iterate(objective, params, eta, steps)
+    x64 = eta.dtype == jnp.float64
+
+    def run(start):
+        with jax.enable_x64(x64):
+            part = jax.tree.map(lambda leaf: leaf[start : start + size], (params, eta))
+            return jax.block_until_ready(_compiled_iterate(objective, *part, steps))
+
+    with ThreadPoolExecutor(pieces) as pool:
+        ends = list(pool.map(run, range(0, len(eta), size)))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *ends)
+
+
+def tile_width(objective: Objective, dtype) -> int:
+    """Lanes whose parameters and step sizes fill 24 of the 32 KiB of a first-level data cache."""
+    numbers = sum(math.prod(shape) for shape in objective.shapes) + 1
+    fit = 24 * 1024 // (numbers * np.dtype(dtype).itemsize)
+    return max(16, 1 << (fit.bit_length() - 1) if fit else 16)
+
+
+def advance_lanes(objective: Objective, rule: updates.Update, state, eta, count: int):
+    """`advance` for a batch: `state` is (parameters, rule state) with a leading axis of lanes.
+
+    On the CPU a rule without state, on cheap objectives of scalars, runs as one fused loop (see
+    `eos_jax.kernel`); the bits are the same.
+    """
+    every = jax.vmap(lambda state, eta: rule.step(objective, *state, eta))
+    step = lambda state: every(state, eta)  # noqa: E731
+    params, rest = state
+    names = tuple(params)
+
+    def one(values, eta):
+        moved, _ = rule.step(objective, dict(zip(names, values)), rest, eta)
+        return tuple(moved[name] for name in names)
+
+    values = tuple(params.values())
+    if jax.tree.leaves(rest) or not kernel.applies(one, values, eta):
+        return advance(step, state, count, unroll=kernel.UNROLL)
+
+    def fused(values):
+        block = kernel.fused(one, kernel.UNROLL)
+        turns, left = divmod(count, kernel.UNROLL)
+        # two blocks in a turn: the loop then writes its state in place
+        values = advance(lambda values: block(values, eta), values, turns, unroll=2)
+        ended = (dict(zip(names, values)), rest)
+        return advance(step, ended, left, unroll=max(left, 1))
+
+    def plain(values):
+        return advance(step, (dict(zip(names, values)), rest), count, unroll=BLOCK)
+
+    return jax.lax.platform_dependent(values, cpu=fused, default=plain)
 
 
 def as_update(update) -> updates.Update:

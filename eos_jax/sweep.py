@@ -14,12 +14,12 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from eos_jax import engine, labels, store
+from eos_jax import engine, kernel, labels, store
 from eos_jax.grid import Tile, make_grid, starts, tile_shape, tiles
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import trace
 from eos_jax.outcomes import Stop, checked
-from eos_jax.simulate import as_update, check_count, simulate
+from eos_jax.simulate import as_update, check_count, simulate, tile_width
 from eos_jax.updates import Update
 
 DTYPES = ("float64", "float32")
@@ -90,7 +90,7 @@ def sweep(
     rule = as_update(update)
     stop = checked(stop, dtype) if stop is not None else None
     grid = make_grid(objective, axes, dtype, combine)
-    workers = _workers(list(devices or jax.local_devices()))
+    workers = kernel.workers(list(devices or jax.local_devices()))
     precision = functools.partial(jax.enable_x64, dtype == "float64")
 
     with precision():
@@ -106,8 +106,8 @@ def sweep(
         pending = store.pending(out, tiles(grid.shape, block))
         write = store.writer(out)
 
-    width, groups, unroll = _shape_of_work(math.prod(block), workers[0])
-    program = engine.Program(objective, rule, stop, width, groups, unroll)
+    width, groups = _shape_of_work(objective, dtype, math.prod(block), workers[0])
+    program = engine.Program(objective, rule, stop, width, groups)
 
     def run(tile: Tile, device: jax.Device, on_round) -> None:
         with precision(), jax.default_device(device):
@@ -232,28 +232,18 @@ class _Cancelled(Exception):
     """Raised in a worker at the end of a round once another has failed or was interrupted."""
 
 
-def _workers(devices: list[jax.Device]) -> list[jax.Device]:
-    """One worker for each device, or for each core where the one device is the CPU.
-
-    Programs on one CPU device run side by side when different threads start them.
-    """
-    if len(devices) == 1 and devices[0].platform == "cpu":
-        return devices * len(os.sched_getaffinity(0))
-    return devices
-
-
 def _default_tile(lanes: int, workers: list[jax.Device]) -> int:
     """Lanes of a tile: many enough to hide the host, few enough to occupy every worker."""
     most = 2**18 if workers[0].platform == "cpu" else 2**22
     return max(1, min(most, -(-lanes // len(workers))))
 
 
-def _shape_of_work(lanes: int, device: jax.Device) -> tuple[int, int, int]:
-    """Width, groups and unroll for tiles of so many lanes."""
+def _shape_of_work(objective, dtype, lanes: int, device: jax.Device) -> tuple[int, int]:
+    """Width and groups for tiles of so many lanes."""
     if device.platform == "cpu":
-        width = min(1024, lanes)
-        return width, -(-lanes // width), 4
-    return lanes, 1, engine.BLOCK
+        width = min(tile_width(objective, dtype), lanes)
+        return width, -(-lanes // width)
+    return lanes, 1
 
 
 def _write_memory(values, tile, results) -> None:

@@ -1,4 +1,4 @@
-"""Objectives, one file per family: a new file here with a registered function is found by itself."""
+"""Objectives, one file per family: a file put here that registers a function is found by itself."""
 
 import importlib
 import pkgutil

@@ -1,0 +1,135 @@
+"""The inner loop: many lanes, several steps, one pass over the first-level cache.
+
+XLA:CPU compiles an elementwise step into one loop for each output array, and each of these loops
+computes again what the outputs share: a step of four parameters does its work four times, and
+unrolling multiplies that. There is one operation that XLA:CPU compiles into a single loop with
+several outputs: a reduction of several operands. So a block of steps is written as one. Every
+parameter is repeated along a first axis of length two and reduced along it; row 0 loads the lane
+into the accumulator, row 1 replaces the accumulator by its value some steps later. LLVM unrolls
+the two rows, and what is left is what one would write in C: load, arithmetic, store.
+
+That reductions run in order is how XLA:CPU behaves, not what XLA promises, so it is checked once
+in every process (`runs_in_order`), and no other platform is ever given this form.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+COMPILER_OPTIONS = {
+    # 512-bit registers where the processor has them; LLVM prefers 256 by default
+    "xla_cpu_prefer_vector_width": 512,
+    # splits a block across threads at microseconds each; whole tiles go to threads instead
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+}
+"""For `jax.jit`, which takes them at the top level only; other platforms ignore them."""
+
+UNROLL = 4
+"""Steps in one block: beyond, the chain of dependent operations hides nothing more."""
+
+_MOST_OPERATIONS = 120  # in a block; LLVM no longer unrolls the two rows of a larger one
+
+_CHEAP = frozenset(
+    "abs add add_any broadcast_in_dim convert_element_type copy copy_p div integer_pow max min "
+    "mul neg select_n square sub".split()
+)
+
+
+def fused(step: Callable, unroll: int) -> Callable:
+    """`unroll` steps of all lanes as one loop with several outputs; on XLA:CPU only.
+
+    Args:
+      step: (tuple of scalars, eta) -> tuple of scalars, elementwise.
+      unroll: steps in the block.
+
+    Returns:
+      (tuple of arrays (lanes,), eta (lanes,)) -> tuple of arrays (lanes,).
+    """
+
+    def block(params, eta):
+        operands = [jnp.broadcast_to(a, (2, *a.shape)) for a in (*params, eta)]
+        zero = jnp.zeros((), eta.dtype)
+
+        def combine(accumulated, row):
+            # the last accumulator tells the rows apart: 0 before the first, 1 after it
+            first = accumulated[-1] == 0
+            now = tuple(jax.lax.select(first, r, a) for a, r in zip(accumulated[:-1], row[:-1]))
+            later = now
+            for _ in range(unroll):
+                later = step(later, row[-1])
+            chosen = (jax.lax.select(first, a, b) for a, b in zip(now, later))
+            return (*chosen, jnp.ones((), eta.dtype))
+
+        reduced = jax.lax.reduce(operands, [zero] * len(operands), combine, (0,))
+        # an output that nobody uses sends a StableHLO pass into exponential time
+        return tuple(jax.lax.optimization_barrier(tuple(reduced))[:-1])
+
+    return block
+
+
+def applies(step: Callable, params: tuple, eta) -> bool:
+    """Whether a step is worth fusing: cheap arithmetic on two or more scalars for each lane."""
+    if len(params) < 2 or any(leaf.ndim != 1 for leaf in params) or not runs_in_order(eta.dtype):
+        return False
+    scalar = jax.ShapeDtypeStruct((), eta.dtype)
+    operations = list(_operations(jax.make_jaxpr(step)((scalar,) * len(params), scalar).jaxpr))
+    return set(operations) <= _CHEAP and len(operations) * UNROLL <= _MOST_OPERATIONS
+
+
+def _operations(jaxpr):
+    """Names of the primitives, those of inner functions included."""
+    for equation in jaxpr.eqns:
+        inner = [v for v in equation.params.values() if hasattr(v, "jaxpr") or hasattr(v, "eqns")]
+        if not inner:
+            yield equation.primitive.name
+        for closed in inner:
+            yield from _operations(getattr(closed, "jaxpr", closed))
+
+
+@functools.cache
+def runs_in_order(dtype) -> bool:
+    """Whether this XLA:CPU runs a reduction row by row, on a map that would show it."""
+
+    def step(state, eta):
+        x, y = state
+        return x - eta * y, y + eta * (x * y - 1)
+
+    x = np.linspace(0.1, 0.9, 67, dtype=dtype)
+    y, eta = np.flip(x) * 2, x / 3
+    wanted = (x, y)
+    for _ in range(2 * UNROLL):
+        wanted = step(wanted, eta)
+
+    def two_blocks(params, eta):
+        block = fused(step, UNROLL)
+        return block(block(params, eta), eta)
+
+    def run():
+        with jax.enable_x64(dtype == np.float64), jax.default_device(jax.devices("cpu")[0]):
+            compiled = jax.jit(two_blocks, compiler_options=COMPILER_OPTIONS)
+            return compiled((jnp.asarray(x), jnp.asarray(y)), jnp.asarray(eta))
+
+    with ThreadPoolExecutor(1) as outside:  # of whatever the caller is tracing
+        found = outside.submit(run).result()
+    close = 100 * float(jnp.finfo(dtype).eps)  # the compiler contracts to fused multiply-adds
+    return all(np.allclose(a, b, rtol=close, atol=close) for a, b in zip(found, wanted))
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(devices: list[jax.Device]) -> list[jax.Device]:
+    """One worker for each device, or for each core where the one device is the CPU.
+
+    Programs on one CPU device run side by side when different threads start them.
+    """
+    if len(devices) == 1 and devices[0].platform == "cpu":
+        return devices * cores()
+    return devices
