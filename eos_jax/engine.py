@@ -92,9 +92,7 @@ def begin(program: Program, params, eta) -> Lanes:
     return Lanes(params, state, eta, jnp.zeros(eta.shape, jnp.int32))
 
 
-@functools.partial(
-    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
-)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
 def run(program: Program, lanes: Lanes, groups, blocks, horizon):
     """Advance the first groups by some blocks each; also says which lanes look decided.
 
@@ -205,9 +203,7 @@ def _finite(values):
     return jnp.where(jnp.isfinite(values), values, jnp.nan)
 
 
-@functools.partial(
-    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
-)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
 def move(program: Program, lanes: Lanes, holes, sources, groups) -> Lanes:
     """Copy the lanes at `sources` into the places `holes`, a group at a time."""
 
@@ -220,9 +216,7 @@ def move(program: Program, lanes: Lanes, holes, sources, groups) -> Lanes:
     return jax.lax.fori_loop(0, groups, one_group, lanes)
 
 
-@functools.partial(
-    jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS
-)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
 def put_back(program: Program, lanes: Lanes, ends: Lanes, places) -> Lanes:
     """Lanes that were replayed and not decided, at their blocks' ends."""
     return jax.tree.map(lambda leaf, end: leaf.at[places].set(end, mode="drop"), lanes, ends)

@@ -136,7 +136,7 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
     Example:
       >>> import eos_jax as eos, jax.numpy as jnp
       >>> obj = eos.objectives.scalar_product((2, 2))
-      >>> ends = eos.iterate(obj, {"x": jnp.linspace(2, 3, 5), "y": jnp.full(5, 0.4)}, 0.2, 1000)
+      >>> ends = eos.iterate(obj, {"x": jnp.linspace(2, 3, 5), "y": jnp.full(5, 0.3)}, 0.2, 1000)
       >>> print((ends["x"] * ends["y"]).round(3))
       [1. 1. 1. 1. 1.]
 
@@ -177,9 +177,7 @@ def _iterate(objective, params, eta, steps):
     tiles = jax.tree.map(
         lambda leaf: leaf.reshape(whole, width, *leaf.shape[1:]), piece(0, whole * width)
     )
-    ends = jax.tree.map(
-        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(run, tiles)
-    )
+    ends = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(run, tiles))
     if whole * width == len(eta):
         return ends
     return jax.tree.map(

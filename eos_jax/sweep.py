@@ -72,7 +72,7 @@ def sweep(
     Example:
       >>> import eos_jax as eos, numpy as np
       >>> obj = eos.objectives.scalar_product((2, 2))
-      >>> ds = eos.sweep(obj, {"x": np.linspace(2, 3, 5), "y": 0.4, "eta": 0.2}, steps=2000)
+      >>> ds = eos.sweep(obj, {"x": np.linspace(2, 3, 5), "y": 0.3, "eta": 0.2}, steps=2000)
       >>> ds.outcome.values
       array([1, 1, 1, 1, 1], dtype=uint8)
       >>> print(float(ds.sharpness.max().round(3)))
