@@ -98,7 +98,7 @@ def run_tile(
 
     params = {name: buffer(starts[name]) for name in program.objective.parameters}
     lanes = begin(program, params, buffer(starts["eta"]))
-    results = _blank(program, lanes, count)
+    results = _blank(program.objective, count, starts["eta"].dtype)
     results["outcome"][~valid] = Outcome.INVALID
     on_round(count - alive)
     horizon = np.int32(horizon)
@@ -306,10 +306,14 @@ def _filled(program, rows, fill):
     return buffer
 
 
-def _blank(program, lanes, count):
+def _blank(objective, count, dtype):
     """Result arrays with every lane pending and nothing known."""
-    kinds = jax.eval_shape(lambda lanes: _replay(program, lanes, np.int32(0), 0.0)[0], lanes)
+    finals = {f"{n}_final": shape for n, shape in zip(objective.parameters, objective.shapes)}
     return {
-        name: np.full((count, *kind.shape[1:]), np.nan if kind.dtype.kind == "f" else 0, kind.dtype)
-        for name, kind in kinds.items()
+        "outcome": np.zeros(count, np.uint8),
+        "steps": np.zeros(count, np.int32),
+        **{
+            name: np.full((count, *shape), np.nan, dtype)
+            for name, shape in {"loss": (), "sharpness": (), **finals}.items()
+        },
     }
