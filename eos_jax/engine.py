@@ -196,9 +196,7 @@ def decide(program: Program, lanes: Lanes, chosen, groups, horizon, tolerance):
         return _put(carry, _replay(program, group, horizon, tolerance), index * program.width)
 
     shapes = jax.eval_shape(lambda lanes: _replay(program, lanes, horizon, tolerance), lanes)
-    empty = jax.tree.map(
-        lambda leaf: jnp.zeros((len(chosen), *leaf.shape[1:]), leaf.dtype), shapes
-    )
+    empty = jax.tree.map(lambda leaf: jnp.zeros((len(chosen), *leaf.shape[1:]), leaf.dtype), shapes)
     return jax.lax.fori_loop(0, groups, one_group, empty)
 
 
@@ -263,9 +261,9 @@ def _looks_decided(program, params):
     if program.stop is None:
         return jnp.zeros(len(next(iter(params.values()))), bool)
     tolerance, escape = program.stop
-    return jax.vmap(
-        lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape)
-    )(params)
+    return jax.vmap(lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape))(
+        params
+    )
 
 
 def _take(lanes, start, width):

@@ -66,9 +66,7 @@ def fused(step: Callable, steps: int) -> Callable:
             chosen = map(functools.partial(jax.lax.select, first), now, later)
             return (*chosen, *(jnp.ones((), dtype) for _ in constants))
 
-        reduced = jax.lax.reduce(
-            operands, [jnp.zeros((), dtype)] * len(operands), combine, (0,)
-        )
+        reduced = jax.lax.reduce(operands, [jnp.zeros((), dtype)] * len(operands), combine, (0,))
         # an output that nobody uses sends a StableHLO pass into exponential time
         return tuple(jax.lax.optimization_barrier(tuple(reduced))[:count])
 
