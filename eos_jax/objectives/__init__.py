@@ -24,19 +24,34 @@ def discover() -> None:
 
 
 discover()
+# a family's function takes the place of the module it is defined in, which has the same name
+deep_linear_network = registry["deep_linear_network"].make
+fully_connected = registry["fully_connected"].make
+function_of_product = registry["function_of_product"].make
+quadratic_regression = registry["quadratic_regression"].make
+rank_one_factorization = registry["rank_one_factorization"].make
 scalar_product = registry["scalar_product"].make
+self_stabilization = registry["self_stabilization"].make
+uv_model = registry["uv_model"].make
 
 __all__ = [
     "Family",
     "Objective",
     "Parameters",
+    "deep_linear_network",
     "discover",
     "from_function",
+    "fully_connected",
+    "function_of_product",
     "gradient",
     "lift",
     "loss",
     "make",
+    "quadratic_regression",
+    "rank_one_factorization",
     "register",
     "registry",
     "scalar_product",
+    "self_stabilization",
+    "uv_model",
 ]
