@@ -73,12 +73,7 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
     shapes = {**dict(zip(objective.parameters, objective.shapes)), "eta": ()}
     values, along = {}, {}
     for name, given in axes.items():
-        try:
-            value = np.asarray(given, dtype)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"Argument `axes` must give `{name}` as numbers, but got {given!r}."
-            ) from None
+        value = _numbers(name, given, dtype)
         own = shapes[name]
         varies = value.ndim - len(own)
         if varies not in (0, 1) or value.shape[varies:] != own:
@@ -105,6 +100,18 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
             )
         dims, shape = (("lane",), (next(iter(lengths.values())),)) if lengths else ((), ())
     return Grid(dims, shape, values, along)
+
+
+def _numbers(name, given, dtype):
+    """An axis as an array; NumPy alone would take text for numbers and None for NaN."""
+    try:
+        value = np.asarray(given)
+    except (TypeError, ValueError):  # rows of different lengths
+        value = np.asarray(None)
+    if value.dtype.kind not in "iuf" and value.size:
+        raise ValueError(f"Argument `axes` must give `{name}` as numbers, but got {given!r}.")
+    with np.errstate(over="ignore"):  # too large for the dtype: infinite, an invalid start
+        return value.astype(dtype)
 
 
 def tile_shape(shape: tuple[int, ...], lanes: int) -> tuple[int, ...]:

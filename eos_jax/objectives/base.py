@@ -179,7 +179,8 @@ def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
 
     Source: Zhu et al. 2023, section 3 (the coupled 4-scalar model).
     """
-    return over_lanes(objective, lambda p: jax.grad(loss_of_first_copies(objective, p))(p), params)
+    found = over_lanes(objective, lambda p: jax.grad(loss_of_first_copies(objective, p))(p), params)
+    return {name: found[name] for name in objective.parameters}
 
 
 def from_function(
@@ -277,14 +278,15 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
         signature = inspect.signature(make)
 
         @functools.cache
-        def build(frozen: tuple) -> Objective:
+        def build(frozen: tuple, kinds: tuple) -> Objective:
             return replace(make(**dict(frozen)), settings=dict(frozen))
 
         @functools.wraps(make)
         def wrapped(*args, **kwargs) -> Objective:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            return build(tuple((k, _frozen(v)) for k, v in bound.arguments.items()))
+            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
+            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
 
         registry[make.__name__] = Family(wrapped, tuple(examples))
         return wrapped
@@ -329,3 +331,8 @@ def make(name: str, **settings) -> Objective:
 def _frozen(value):
     """Lists as tuples, so that settings from a configuration file are hashable."""
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _kinds(value):
+    """Types of a frozen setting and of everything in it."""
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
