@@ -361,9 +361,9 @@ def test_optax_rules_run_in_a_sweep(paper, rule):
             state = transformation.init(point)
             value = lambda p: 0.5 * (1 - jnp.prod(p)) ** 2  # noqa: E731
             advance = jax.jit(
-                lambda p, s, t=transformation: (
-                    lambda move, s: (optax.apply_updates(p, move), s)
-                )(*t.update(jax.grad(value)(p), s, p))
+                lambda p, s, t=transformation: (lambda move, s: (optax.apply_updates(p, move), s))(
+                    *t.update(jax.grad(value)(p), s, p)
+                )
             )
             for _ in range(45):
                 point, state = advance(point, state)
@@ -544,7 +544,9 @@ def test_zip_of_different_lengths_is_refused(paper):
 
 
 def test_everything_diverges(paper):
-    found = eos.sweep(paper, {"x": np.linspace(5, 9, 40), "y": np.linspace(5, 9, 30), "eta": 1}, 500)
+    found = eos.sweep(
+        paper, {"x": np.linspace(5, 9, 40), "y": np.linspace(5, 9, 30), "eta": 1}, 500
+    )
     assert (found.outcome == Outcome.DIVERGED).all()
     assert int(found.steps.max()) < 10
 

@@ -79,7 +79,9 @@ def test_coupled_descent_is_free_descent_from_equal_starts(multiplicities, x64):
     start = point(coupled, (1.3, 0.6, 1.1))
     spread = [start[n] for n, m in zip(coupled.parameters, coupled.copies) for _ in range(m)]
     spread = point(free, spread)
-    assert float(eos.loss(coupled, start)) == pytest.approx(float(eos.loss(free, spread)), rel=1e-14)
+    assert float(eos.loss(coupled, start)) == pytest.approx(
+        float(eos.loss(free, spread)), rel=1e-14
+    )
     assert float(eos.sharpness(coupled, start)) == pytest.approx(
         float(eos.sharpness(free, spread)), rel=1e-12
     )
@@ -110,7 +112,9 @@ def test_flipping_two_signs_flips_their_orbits(count, rng, x64):
     one = array(obj, eos.iterate(obj, point(obj, factors), 0.2, 20))
     two = array(obj, eos.iterate(obj, point(obj, flips * factors), 0.2, 20))
     assert np.array_equal(two, flips * one, equal_nan=True)
-    odd = array(obj, eos.iterate(obj, point(obj, -np.eye(count)[:, :1] * 2 * factors + factors), 0.2, 20))
+    odd = array(
+        obj, eos.iterate(obj, point(obj, -np.eye(count)[:, :1] * 2 * factors + factors), 0.2, 20)
+    )
     assert not np.allclose(np.abs(odd), np.abs(one))  # an odd number does not
 
 
@@ -156,9 +160,13 @@ def test_names_and_copies(multiplicities, parameters, copies):
     assert (obj.parameters, obj.copies, obj.floor) == (parameters, copies, 0.0)
 
 
-@pytest.mark.parametrize("bad", [0, -1, (), (2, 0), (2, -2), 2.0, (2, 2.0), "22", True, None, (2, True)])
+@pytest.mark.parametrize(
+    "bad", [0, -1, (), (2, 0), (2, -2), 2.0, (2, 2.0), "22", True, None, (2, True)]
+)
 def test_multiplicities_that_cannot_be_are_refused(bad):
-    with pytest.raises(ValueError, match="`multiplicities` must be a positive integer or a sequence"):
+    with pytest.raises(
+        ValueError, match="`multiplicities` must be a positive integer or a sequence"
+    ):
         eos.objectives.scalar_product(bad)
 
 
