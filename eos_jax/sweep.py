@@ -246,11 +246,11 @@ def _default_tile(lanes: int, workers: list[jax.Device]) -> int:
 
 
 def _shape_of_work(objective, dtype, lanes: int, device: jax.Device) -> tuple[int, int]:
-    """Width and groups for tiles of so many lanes."""
-    if device.platform == "cpu":
-        width = min(tile_width(objective, dtype), lanes)
-        return width, -(-lanes // width)
-    return lanes, 1
+    """Width and groups for tiles of so many lanes: what fits the cache, or fills an accelerator."""
+    most = tile_width(objective, dtype) if device.platform == "cpu" else 2**18
+    # a single lane compiles to other instructions, which round differently
+    width = min(most, max(16, lanes))
+    return width, -(-lanes // width)
 
 
 def _write_memory(values, tile, results) -> None:
