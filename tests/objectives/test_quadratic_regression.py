@@ -20,6 +20,8 @@ def test_normalised_step_is_gradient_descent():
     params = {"x": 0.6, "y": -1.1}
     for _ in range(6):
         value, kernel = normalised_coordinates(params, curvatures, offset, eta)
+        backwards = dict(reversed(params.items()))
+        assert normalised_coordinates(backwards, curvatures, offset, eta) == (value, kernel)
         expected = normalised_step(value, kernel, eta * curvatures[0] * offset, 0.15)
         params = eos.simulate(obj, params, eta, 1)
         found = normalised_coordinates(params, curvatures, offset, eta)
