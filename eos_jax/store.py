@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -109,6 +110,11 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
             fill_value=variable.fill,
             config={"write_empty_chunks": True},
         )  # fmt: skip
+    with warnings.catch_warnings():
+        # Zarr v3 does not specify it yet; readers that do not know it ignore it, and
+        # `xr.open_zarr(path)` looks for it first and warns if it is missing
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
 
 
 def _open(path: str | os.PathLike) -> zarr.Group:
