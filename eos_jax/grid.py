@@ -74,6 +74,8 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
     for name in objective.parameters:
         if name in RESERVED:
             raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
+        if not name.isidentifier():  # it becomes a folder of a store
+            raise ValueError(f"The name of a parameter must be an identifier, but got {name!r}.")
     check_names(objective, {n: v for n, v in axes.items() if n != "eta"}, "axes")
     shapes = {**dict(zip(objective.parameters, objective.shapes)), "eta": ()}
     values, along = {}, {}
