@@ -40,7 +40,12 @@ def sweep(
 
     settings = configuration.load(config, set)
     own = load_objective(objective) if objective else None
-    dataset = run(**configuration.arguments(settings, own), out=out, force=force)
+    try:
+        dataset = run(**configuration.arguments(settings, own), out=out, force=force)
+    except ValueError as error:  # names key and value; the file is known here
+        raise ValueError(f"{config}: {error}") from None
+    except MemoryError as error:
+        raise ValueError(f"{config}: too large for memory: {error}") from None
     print("\n".join(summary(dataset)))
     print(f"wrote {out}")
 
@@ -170,14 +175,16 @@ def load_objective(place: str):
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"Option --objective: {file} fails with {error!r}.") from error
-    found = getattr(module, name, None)
-    if isinstance(found, Objective):
-        return found
-    if not inspect.isfunction(found):
-        raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
-    return from_function(found)
+        found = getattr(module, name, None)
+        if isinstance(found, Objective):
+            return found
+        if inspect.isfunction(found):
+            return from_function(found)
+    except ValueError as error:
+        raise ValueError(f"Option --objective {place}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a user's own code raises
+        raise ValueError(f"Option --objective: {place} fails with {error!r}.") from error
+    raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
 
 
 COMMANDS = {"sweep": sweep, "plot": plot, "info": info, "verify": verify}

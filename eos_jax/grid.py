@@ -14,6 +14,10 @@ import numpy as np
 from eos_jax.objectives.base import Objective, check_names
 
 
+RESERVED = ("eta", "lane", "step", "outcome", "steps", "loss", "sharpness")
+"""Names of a result that parameters cannot have."""
+
+
 class Grid(NamedTuple):
     """The lanes of a sweep.
 
@@ -67,8 +71,11 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
         raise ValueError(f"Argument `combine` must be product or zip, but got {combine!r}.")
     if "eta" not in axes:
         raise ValueError("Argument `axes` must give the step size `eta`.")
-    if "eta" in objective.parameters:
-        raise ValueError("A parameter cannot be named `eta`, which is the step size.")
+    for name in objective.parameters:
+        if name in RESERVED:
+            raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
+        if not name.isidentifier():  # it becomes a folder of a store
+            raise ValueError(f"The name of a parameter must be an identifier, but got {name!r}.")
     check_names(objective, {n: v for n, v in axes.items() if n != "eta"}, "axes")
     shapes = {**dict(zip(objective.parameters, objective.shapes)), "eta": ()}
     values, along = {}, {}

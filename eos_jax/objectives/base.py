@@ -193,7 +193,8 @@ def from_function(
     """An objective from one pure JAX function.
 
     Args:
-      function: f(a, b) or f({"a": ..., "b": ...}), returning a scalar loss of one point.
+      function: f(a, b) or f({"a": ..., "b": ...}), returning a scalar loss of one point. It is
+        traced once here, without values, to see that it does.
       parameters: names of the parameters; by default the function's own argument names.
       floor: the least value of the loss.
       shapes: shape of each parameter that is not a scalar.
@@ -203,7 +204,8 @@ def from_function(
       The objective.
 
     Raises:
-      ValueError: if the names do not fit the function's arguments, or the floor is not finite.
+      ValueError: if the names do not fit the function's arguments, if it does not return a
+        scalar, or if the floor is not finite.
 
     Example:
       >>> import eos_jax as eos
@@ -229,6 +231,8 @@ def from_function(
         raise ValueError(f"Argument `floor` must be finite, but got {floor}.")
     if len(arguments) == 1 and arguments != list(parameters):
         call = function  # one argument that is not a parameter: it takes the dict
+    elif set(arguments) == set(parameters):
+        call = lambda point: function(*(point[a] for a in arguments))  # noqa: E731
     elif len(arguments) == len(parameters):
         call = lambda point: function(*point.values())  # noqa: E731
     else:
@@ -241,12 +245,18 @@ def from_function(
         raise ValueError(
             f"Argument `shapes` must name parameters among {parameters}, but got {tuple(shapes)}."
         )
+    shapes = {p: tuple(shapes.get(p, ())) for p in parameters}
+    result = jax.eval_shape(call, {p: jax.ShapeDtypeStruct(s, float) for p, s in shapes.items()})
+    if not hasattr(result, "dtype") or result.shape or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise ValueError(
+            f"Argument `function` must return a scalar loss, a real number, but returns {result}."
+        )
     return Objective(
         name=name or getattr(function, "__name__", "objective"),
         full_loss=lambda full: call({p: full[p][0] for p in parameters}),
         parameters=parameters,
         copies=(1,) * len(parameters),
-        shapes=tuple(tuple(shapes.get(p, ())) for p in parameters),
+        shapes=tuple(shapes.values()),
         floor=float(floor),
     )
 
@@ -286,6 +296,10 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
+            try:
+                hash(frozen)
+            except TypeError:  # cannot be looked up; such as a table where a list belongs
+                return replace(make(**dict(frozen)), settings=dict(frozen))
             return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
 
         registry[make.__name__] = Family(wrapped, tuple(examples))
@@ -314,7 +328,8 @@ def make(name: str, **settings) -> Objective:
     """
     if name not in registry:
         raise ValueError(
-            f"Argument `name` must be one of {', '.join(sorted(registry))}, but got {name!r}."
+            f"Argument `name` of an objective must be one of {', '.join(sorted(registry))}, "
+            f"but got {name!r}."
         )
     family = registry[name].make
     try:
