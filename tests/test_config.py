@@ -33,7 +33,9 @@ def load(tmp_path):
 def test_shipped_configurations_run(path):
     """With few points and steps, to the end."""
     settings = config.load(path, ["steps=20"])
-    small = [f"axes.{n}.num=3" for n, axis in settings.axes.items() if isinstance(axis, config.Range)]
+    small = [
+        f"axes.{n}.num=3" for n, axis in settings.axes.items() if isinstance(axis, config.Range)
+    ]
     arguments = config.arguments(config.load(path, ["steps=20", *small]))
     found = eos.sweep(**arguments)
     assert found.outcome.size == 3 ** len(small)
@@ -115,7 +117,12 @@ def test_update_rules_by_name(load):
 def test_nothing_in_a_configuration_is_executed(load, tmp_path):
     marker = tmp_path / "executed"
     code = f"__import__('pathlib').Path('{marker}').touch()"
-    for change in (f"axes.eta={code}", f"objective.name={code}", f"dtype={code}", f"update.name={code}"):
+    for change in (
+        f"axes.eta={code}",
+        f"objective.name={code}",
+        f"dtype={code}",
+        f"update.name={code}",
+    ):
         with pytest.raises(ValueError):
             config.arguments(load(TEXT, [change]))
     assert not marker.exists()

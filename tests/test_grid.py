@@ -37,7 +37,9 @@ def test_tiles_are_as_large_as_they_may_be(shape, lanes):
 
 
 @given(
-    sizes=st.tuples(*[st.integers(0, 5)] * 3), order=st.permutations(["x", "y", "eta"]), tile=st.integers(1, 70)
+    sizes=st.tuples(*[st.integers(0, 5)] * 3),
+    order=st.permutations(["x", "y", "eta"]),
+    tile=st.integers(1, 70),
 )
 def test_lanes_start_where_their_coordinates_say(sizes, order, tile):
     """0 stands for a number in place of an array."""

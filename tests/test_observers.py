@@ -1,4 +1,4 @@
-"""What is recorded: the right samples, whatever the stride, and measures that mean what they say."""
+"""What is recorded: the right samples, whatever the stride, and measures that mean it."""
 
 import jax
 import jax.numpy as jnp

@@ -42,7 +42,9 @@ CASES = {
 @pytest.fixture(scope="module")
 def dataset():
     made = {}
-    return lambda case: made.setdefault(case, None) or made.update({case: CASES[case]()}) or made[case]
+    return lambda case: (
+        made.setdefault(case, None) or made.update({case: CASES[case]()}) or made[case]
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

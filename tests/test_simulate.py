@@ -19,7 +19,7 @@ def numpy_steps(x, y, eta, steps):
     return x, y
 
 
-# Many lanes ----------------------------------------------------------------------------------------
+# Many lanes --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -98,7 +98,7 @@ def test_iterate_of_parameters_that_are_arrays(x64):
     np.testing.assert_allclose(ends["s"], s, rtol=1e-14)
 
 
-# One orbit -----------------------------------------------------------------------------------------
+# One orbit ---------------------------------------------------------------------------------------
 
 
 def test_simulate_is_pure_under_jit_vmap_and_both(paper, x64):
@@ -171,7 +171,11 @@ def test_the_published_orbit_ends_just_below_the_threshold(paper, x64):
 
 
 @given(
-    x=st.floats(-2, 2), y=st.floats(-2, 2), eta=st.floats(0.01, 0.3), swap=st.booleans(), flip=st.booleans()
+    x=st.floats(-2, 2),
+    y=st.floats(-2, 2),
+    eta=st.floats(0.01, 0.3),
+    swap=st.booleans(),
+    flip=st.booleans(),
 )
 def test_symmetries_of_an_orbit(x, y, eta, swap, flip):
     """Exchanging x and y, and changing one sign (each stands for two copies), commute with it."""
@@ -202,7 +206,7 @@ def test_dtype_follows_what_is_given(paper):
         assert double["x"].dtype == np.float64
 
 
-# Refusals ------------------------------------------------------------------------------------------
+# Refusals ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", [eos.simulate, eos.iterate])

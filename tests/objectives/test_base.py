@@ -40,13 +40,19 @@ def test_leaves_broadcast_against_each_other(x64):
     np.testing.assert_array_equal(value, 2 * np.broadcast_to(np.arange(4.0), (3, 4)))
 
 
-@pytest.mark.parametrize(("given", "dtype"), [(1, "f4"), (np.int64(1), "f4"), (np.float32(1), "f4")])
-def test_integers_become_floats(given, dtype):
+@pytest.mark.parametrize("given", [1, np.int64(1), np.int8(1), True])
+@pytest.mark.parametrize("double", [False, True])
+def test_integers_become_floats(given, double):
+    """Of the dtype that JAX gives to a Python float."""
     obj = eos.objectives.scalar_product((2, 2))
-    assert eos.loss(obj, {"x": given, "y": given}).dtype == np.dtype(dtype)
+    with jax.enable_x64(double):
+        found = eos.loss(obj, {"x": given, "y": given})
+        single = eos.loss(obj, {"x": np.float32(1), "y": np.float32(1)})
+    assert found.dtype == (np.float64 if double else np.float32)
+    assert single.dtype == np.float32
 
 
-# A user's own --------------------------------------------------------------------------------------
+# A user's own ------------------------------------------------------------------------------------
 
 
 def test_arguments_or_one_dict():
@@ -106,7 +112,7 @@ def test_a_constant_loss_is_a_loss():
     assert float(eos.loss(from_function(lambda a: 3.0 + 0 * a), {"a": 1.0})) == 3.0
 
 
-# The registry --------------------------------------------------------------------------------------
+# The registry ------------------------------------------------------------------------------------
 
 
 def test_the_registry_makes_objectives_by_name():
