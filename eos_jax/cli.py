@@ -1,13 +1,14 @@
 """The command `eos-jax`."""
 
 import contextlib
-import importlib.util
+import importlib.machinery
 import inspect
 import io
 import os
 import re
 import signal
 import sys
+import types
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -136,14 +137,14 @@ def summary(dataset) -> list[str]:
         for kind, n in sorted(counts.items())
         if n
     ]
-    if reached:
-        reached = np.concatenate(reached)
-        low, middle, high = np.quantile(reached, [0, 0.5, 1])
+    values = np.concatenate(reached) if reached else np.zeros(0)
+    if values.size:
+        low, middle, high = np.quantile(values, [0, 0.5, 1])
         lines.append(f"sharpness of converged lanes: {low:.6f} to {high:.6f}, median {middle:.6f}")
     if single:
         lines.append(f"stability threshold 2/eta: {threshold:.6f}")
-    if in_band:
-        band = reached[(reached > threshold - 0.1) & (reached < threshold)]
+    band = values[(values > threshold - 0.1) & (values < threshold)]
+    if band.size:  # of the many lanes of a large result, some
         lines.append(
             f"within 0.1 below 2/eta: {in_band:,} lanes, median sharpness {np.median(band):.9f}"
         )
@@ -171,10 +172,11 @@ def load_objective(place: str):
         raise ValueError(f"Option --objective must be FILE.py:FUNCTION, but got {place!r}.")
     if not Path(file).is_file():
         raise ValueError(f"Option --objective: no file {file!r}.")
-    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader = importlib.machinery.SourceFileLoader(Path(file).stem, file)
+        module = types.ModuleType(loader.name)
+        module.__file__ = file
+        loader.exec_module(module)
         found = getattr(module, name, None)
         if isinstance(found, Objective):
             return found

@@ -13,7 +13,6 @@ import numpy as np
 
 from eos_jax.objectives.base import Objective, check_names
 
-
 RESERVED = ("eta", "lane", "step", "outcome", "steps", "loss", "sharpness")
 """Names of a result that parameters cannot have."""
 

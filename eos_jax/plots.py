@@ -8,6 +8,7 @@ palettes that colour-blind readers tell apart and that keep their order in grey.
 import math
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -36,7 +37,7 @@ BAND = "#D55E00"
 SHOWN = 1500
 """Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
 
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,

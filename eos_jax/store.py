@@ -18,6 +18,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -64,15 +65,16 @@ def create(
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     group = _open(path)
-    outcome = group["outcome"]
+    arrays = dict(group.arrays())
+    outcome = arrays["outcome"]
     if not force:
         _refuse_other(path, dict(group.attrs), plan.attrs)
     if outcome.shape != plan.variables["outcome"].shape:
         raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
     _refuse_links(path)
     for name, (_, values, _) in plan.coords.items():
-        if _damage(group[name]):
-            group[name][...] = np.asarray(values)
+        if _damage(arrays[name]):
+            arrays[name][...] = np.asarray(values)
     return outcome.chunks
 
 
@@ -140,7 +142,7 @@ def _open(path: str | os.PathLike) -> zarr.Group:
         raise FileNotFoundError(f"Store `{path}` does not exist.")
     try:
         group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        json.loads(group.attrs["configuration"])
+        json.loads(str(group.attrs["configuration"]))
         group["outcome"]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileExistsError(
@@ -177,7 +179,7 @@ def _flat(tree, prefix="") -> dict:
 
 def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
     """The tiles whose outcome is not there, or cannot be read."""
-    outcome = _open(path)["outcome"]
+    outcome = dict(_open(path).arrays())["outcome"]
 
     def done(tile):
         try:
@@ -191,7 +193,7 @@ def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
 def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], None]:
     """A function that writes the results of one tile, `outcome` last."""
     group = _open(path)
-    arrays = {name: group[name] for name in group.array_keys()}
+    arrays = dict(group.arrays())
     chunks = arrays["outcome"].chunks
 
     def write(tile: Tile, results: dict[str, np.ndarray]) -> None:
@@ -219,15 +221,25 @@ def damaged(path: str | os.PathLike) -> list[str]:
     """
     group = _open(path)
     _refuse_links(path)
-    outcome = group["outcome"]
-    labels = {*outcome.metadata.dimension_names, *group.attrs.get("coordinates", "").split()}
-    labels &= set(group.array_keys())
-    found = [f"{name}: {error}" for name in labels if (error := _damage(group[name]))]
+    arrays = dict(group.arrays())
+    outcome = arrays["outcome"]
+    dims: Any = outcome.metadata.to_dict()["dimension_names"]
+    labels = {*dims, *str(group.attrs.get("coordinates", "")).split()} & set(arrays)
+    results = set(arrays) - labels
+    found = [f"{name}: {error}" for name in labels if (error := _damage(arrays[name]))]
     for tile in tiles(outcome.shape, outcome.chunks):
+        errors = {name: _damage(arrays[name], tile.slices) for name in results}
+        if not errors["outcome"] and np.any(outcome[tile.slices] != 0):
+            # a lost chunk reads as its fill value, which is no error
+            index = [a // c for a, c in zip(tile.start, outcome.chunks)]
+            for name in results:
+                chunk = (*index, *[0] * (arrays[name].ndim - outcome.ndim))
+                if not (Path(path) / name / arrays[name].metadata.encode_chunk_key(chunk)).exists():
+                    errors[name] = "the chunk is missing"
         bad = [
             f"{name}, tile {tile.start} to {tile.stop}: {error}"
-            for name in group.array_keys()
-            if name not in labels and (error := _damage(group[name], tile.slices))
+            for name, error in sorted(errors.items())
+            if error
         ]
         if bad:
             outcome[tile.slices] = np.zeros(tile.shape, np.uint8)

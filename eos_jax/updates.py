@@ -97,7 +97,7 @@ def from_optax(
         full = lift(objective, params)
         rule = optax.with_extra_args_support(transformation(eta))
         move, state = rule.update(lift(objective, slope), state, full, value=value)
-        moved = optax.apply_updates(full, move)
+        moved: Any = optax.apply_updates(full, move)
         return {name: moved[name][0] for name in objective.parameters}, state
 
     return Update(init, step, threshold)

@@ -57,13 +57,15 @@ def refused(capsys):
     return run
 
 
-# What it does --------------------------------------------------------------------------------------
+# What it does ------------------------------------------------------------------------------------
 
 
 def test_sweep_plot_info_verify(config, tmp_path, capsys):
     """A session as the README shows it, in one process."""
     store = tmp_path / "deep" / "result.zarr"
-    cli.main(["sweep", str(config), "--out", str(store), "--set", "axes.x.num=7", "--set", "steps=90"])
+    cli.main(
+        ["sweep", str(config), "--out", str(store), "--set", "axes.x.num=7", "--set", "steps=90"]
+    )
     printed = capsys.readouterr().out
     assert f"wrote {store}" in printed and "stability threshold 2/eta: 10.000000" in printed
     found = xr.open_zarr(store)
@@ -103,7 +105,7 @@ def test_a_second_sweep_resumes(config, tmp_path, capsys):
 def test_verify_finds_damage_and_a_rerun_repairs_it(config, tmp_path, capsys):
     arguments = ["sweep", str(config), "--out", str(tmp_path / "s")]
     cli.main(arguments)
-    chunk = [p for p in sorted((tmp_path / "s" / "loss" / "c").rglob("*")) if p.is_file()][0]
+    chunk = next(p for p in (tmp_path / "s" / "loss" / "c").rglob("*") if p.is_file())
     sound = chunk.read_bytes()
     chunk.write_bytes(sound[:-6])
     capsys.readouterr()
@@ -172,13 +174,17 @@ def test_an_objective_object_of_ones_own(tmp_path):
     assert (xr.open_zarr(tmp_path / "s").outcome == eos.Outcome.CONVERGED).all()
 
 
-# What it refuses -----------------------------------------------------------------------------------
+# What it refuses ---------------------------------------------------------------------------------
 
 # change of the good configuration (old text, new text), and what the line has to say
 BAD_CONFIGURATIONS = {
     "unknown key": ("steps = 50", "steps = 50\nstepz = 3", ["`stepz`", "3", "allowed", "steps"]),
     "unknown key of an axis": ("num = 5", "num = 5, nun = 3", ["nun", "axes.x", "num"]),
-    "unknown key of stop": ("steps = 50", "steps = 50\nstop = { tol = 1 }", ["stop", "tol", "tolerance"]),
+    "unknown key of stop": (
+        "steps = 50",
+        "steps = 50\nstop = { tol = 1 }",
+        ["stop", "tol", "tolerance"],
+    ),
     "misspelt parameter": ("y = [0.3, 0.4]", "z = 0.3", ["`x`, `y`", "`z`"]),
     "missing eta": ("eta = 0.2", "", ["`eta`"]),
     "missing steps": ("steps = 50", "", ["steps"]),
@@ -244,12 +250,20 @@ BAD_CONFIGURATIONS = {
         "steps = 50\nupdate = { name = 'gradient_descent', momentum = 0.9 }",
         ["gradient_descent", "momentum"],
     ),
-    "tolerance negative": ("steps = 50", "steps = 50\nstop = { tolerance = -1 }", ["tolerance", "-1"]),
+    "tolerance negative": (
+        "steps = 50",
+        "steps = 50\nstop = { tolerance = -1 }",
+        ["tolerance", "-1"],
+    ),
     "escape NaN": ("steps = 50", "steps = 50\nstop = { escape = nan }", ["escape", "nan"]),
     "stop is text": ("steps = 50", "steps = 50\nstop = 'never'", ["stop", "never"]),
     "combine unknown": ("steps = 50", "steps = 50\ncombine = 'outer'", ["combine", "outer", "zip"]),
     "zip of two lengths": ("steps = 50", "steps = 50\ncombine = 'zip'", ["x: 5, y: 2"]),
-    "dtype unknown": ("steps = 50", "steps = 50\ndtype = 'float16'", ["dtype", "float16", "float32"]),
+    "dtype unknown": (
+        "steps = 50",
+        "steps = 50\ndtype = 'float16'",
+        ["dtype", "float16", "float32"],
+    ),
     "tile zero": ("steps = 50", "steps = 50\ntile = 0", ["tile", "0"]),
     "tile text": ("steps = 50", "steps = 50\ntile = 'big'", ["tile", "big"]),
     "not TOML": ("[axes]", "[axes", ["TOML", "line"]),
@@ -442,7 +456,7 @@ def test_help_is_no_error(capsys):
         assert "usage" in capsys.readouterr().out.lower()
 
 
-# As a process --------------------------------------------------------------------------------------
+# As a process ------------------------------------------------------------------------------------
 
 
 def command(*arguments, **kwargs):

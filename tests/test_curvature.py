@@ -155,7 +155,7 @@ def test_what_is_not_finite_has_no_sharpness(paper, x64):
         assert found[2] == pytest.approx(4, rel=1e-9), method
 
 
-# Shapes --------------------------------------------------------------------------------------------
+# Shapes ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -196,7 +196,7 @@ def test_wrong_names_are_refused(paper):
             function(paper, {"x": 1.0})
 
 
-# Hessians ------------------------------------------------------------------------------------------
+# Hessians ----------------------------------------------------------------------------------------
 
 
 def test_hessian_entry_by_entry(rng, x64):
@@ -237,7 +237,7 @@ def test_products_are_those_with_the_hessian(vector, seed):
     np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-11)
 
 
-# The largest eigenvalue of one matrix ----------------------------------------------------------------
+# The largest eigenvalue of one matrix ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 7])

@@ -247,7 +247,11 @@ def from_function(
         )
     shapes = {p: tuple(shapes.get(p, ())) for p in parameters}
     result = jax.eval_shape(call, {p: jax.ShapeDtypeStruct(s, float) for p, s in shapes.items()})
-    if not hasattr(result, "dtype") or result.shape or not jnp.issubdtype(result.dtype, jnp.floating):
+    if (
+        not hasattr(result, "dtype")
+        or result.shape
+        or not jnp.issubdtype(result.dtype, jnp.floating)
+    ):
         raise ValueError(
             f"Argument `function` must return a scalar loss, a real number, but returns {result}."
         )
@@ -302,7 +306,7 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
                 return replace(make(**dict(frozen)), settings=dict(frozen))
             return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
 
-        registry[make.__name__] = Family(wrapped, tuple(examples))
+        registry[wrapped.__name__] = Family(wrapped, tuple(examples))
         return wrapped
 
     return decorate
