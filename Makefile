@@ -18,7 +18,7 @@ demo: .venv/ready
 	$(BIN)/eos-jax plot demo/fig7a.zarr --kind outcome --out demo/fig7a.png
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: .venv/ready
 	$(BIN)/ruff check .
