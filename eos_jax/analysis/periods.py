@@ -131,23 +131,35 @@ def doublings(step: Callable, x, parameter, offset, count: int) -> list[float]:
     return found
 
 
-def last_separation(curve, level: float) -> int:
-    """The last sample at which neighbours of a curve differ by more than a level; -1 if none.
+def splitting_point(parameter, curve, lower: float, upper: float) -> float:
+    """Where a curve splits in two, from how its branches part: width^2 is linear in the parameter.
 
-    Of an orbit that de-bifurcates, seen every second step, it is where the last splitting heals:
-    before it the curve has two or more branches, after it one.
+    Near a doubling the branches lie a distance w apart, w^2 = s (p - p*) + O((p - p*)^2). The
+    parabola through w^2 within a window is carried to its zero, so that neither the time an orbit
+    needs to notice the split nor the threshold of a detector biases the result.
 
     Args:
-      curve: shape (samples,).
-      level: a difference that drift alone does not make.
+      parameter: shape (samples,), drifting slowly.
+      curve: shape (samples,), the orbit at these samples, alternating between two branches.
+      lower: the window's end towards the split; beyond it the branches may not have met yet.
+      upper: the window's other end.
 
     Returns:
-      The index of the earlier of the two neighbours.
+      p*; NaN if fewer than ten samples lie in the window or the parabola has no zero.
 
     Example:
       >>> import numpy as np
-      >>> last_separation(np.array([1.0, 3.0, 1.1, 2.9, 2.0, 2.0, 2.0]), 0.5)
-      3
+      >>> p = np.linspace(2.0, 1.0, 1001)
+      >>> curve = (-1.0) ** np.arange(1001) * np.sqrt(np.maximum(p - 1.2, 0))
+      >>> print(round(splitting_point(p, curve, 1.3, 1.5), 3))
+      1.2
     """
-    apart = np.flatnonzero(np.abs(np.diff(np.asarray(curve))) > level)
-    return int(apart[-1]) if len(apart) else -1
+    parameter, curve = np.asarray(parameter), np.asarray(curve)
+    middle = (parameter[1:] + parameter[:-1]) / 2
+    inside = (middle > min(lower, upper)) & (middle < max(lower, upper))
+    if inside.sum() < 10:
+        return float("nan")
+    squares = np.diff(curve)[inside] ** 2
+    roots = np.polynomial.Polynomial.fit(middle[inside], squares, 2).roots()
+    real = roots[np.isreal(roots)].real
+    return float(real[np.argmin(np.abs(real - lower))]) if len(real) else float("nan")
