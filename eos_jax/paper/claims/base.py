@@ -127,7 +127,7 @@ def interval(lower, upper, lowest, highest, note: str = "") -> Measurement:
 
 
 def corrected(printed: float, right: float, tolerance: float, note: str = "") -> Measurement:
-    """An erratum: the corrected form has an error within the tolerance, the printed one far from it.
+    """A measurement of a correction: the right form is within the tolerance, the printed far off.
 
     The error is that of the corrected form, infinite if the printed one is not 10 times beyond
     the tolerance.

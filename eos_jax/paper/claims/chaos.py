@@ -1,4 +1,4 @@
-"""Chaos and the way out of it: frozen maps, Fig. 7b's orbit, balanced orbits, fractal boundaries."""
+"""Chaos and the way out of it: frozen maps, Fig. 7b's orbit, balanced orbits, a fractal."""
 
 import functools
 import math
@@ -18,12 +18,12 @@ _ETA = 0.01  # that of Fig. 7b
 
 
 def _offset(eta):
-    """c of the EoS minimum: a = c - offset."""
+    """The c of the EoS minimum: a = c - offset."""
     return -theory.to_ab(1.0, 1.0, eta)[0]
 
 
 def _exact_frozen(b, a):
-    """b' of the exact map with c frozen."""
+    """One step of b under the exact map with c frozen."""
     return theory.step_cd(a + _offset(_ETA), 1 + b, _ETA)[1] - 1
 
 
@@ -32,7 +32,7 @@ def _cubic(b, a):
 
 
 @claim(
-    statement="frozen d' = (1+A) d - A d^3, A = eta c^2: the minimum gives way to a 2-cycle at A = 1",
+    statement="frozen d' = (1+A) d - A d^3, A = eta c^2: the minimum becomes a 2-cycle at A = 1",
     source="derived; corrects 'first splits at 1.119', which is the next doubling",
 )
 def frozen_map_first_doubling(quick):
@@ -43,17 +43,18 @@ def frozen_map_first_doubling(quick):
 
 
 @claim(
-    statement="frozen d' = (1+A) d - A d^3: the 2-cycle gives way to a 4-cycle at A = sqrt(5) - 1",
+    statement="frozen d' = (1+A) d - A d^3: the 2-cycle becomes a 4-cycle at A = sqrt(5) - 1",
     source="derived",
 )
 def frozen_map_second_doubling(quick):
     """Newton on the 2-cycle's multiplier at eta = 0.01, where this A is a = 1.1189."""
     found = doubling(_cubic, 2, 0.14, 1.1)[1]
     predicted = float(theory.frozen_doublings(_ETA).period_4)
+    exact = doubling(_exact_frozen, 2, 0.14, 1.1)[1]
+    papers = doubling(lambda b, a: theory.frozen_two_step(a, b, _ETA), 1, 0.25, 1.2)[1]
     note = (
-        f"absolute, in a; the exact map with c frozen doubles at "
-        f"{doubling(_exact_frozen, 2, 0.14, 1.1)[1]:.6f}, the paper's map, whose fixed point is the"
-        f" 2-cycle, at {doubling(lambda b, a: theory.frozen_two_step(a, b, _ETA), 1, 0.25, 1.2)[1]:.6f}"
+        f"absolute, in a; the exact map with c frozen doubles at {exact:.6f}, the paper's map, "
+        f"whose fixed point is the 2-cycle, at {papers:.6f}"
     )
     return Measurement(predicted, found, abs(found - predicted), 1e-10, note)
 
@@ -71,7 +72,7 @@ def _figure_7b():
     source="paper, Fig. 7b",
 )
 def figure_7b_ends_at_the_eos_minimum(quick):
-    """a and b at the end of 400,000 steps; a against -k^3/8."""
+    """The point after 400,000 steps; its a against -k^3/8."""
     a, b, last = _figure_7b()
     end = float(theory.parabola_end(_ETA))
     x, y = theory.from_ab(a[-1], b[-1], _ETA)
@@ -81,7 +82,7 @@ def figure_7b_ends_at_the_eos_minimum(quick):
 
 
 @claim(
-    statement="Fig. 7b's two-step curve splits where the exact frozen map's 2-cycle doubles, a = 1.118",
+    statement="Fig. 7b's two-step curve splits where the frozen map's 2-cycle doubles, a = 1.118",
     source="derived; paper, Fig. 7b and 7c, whose map says 1.25",
 )
 def figure_7b_first_splitting(quick):
@@ -100,7 +101,7 @@ def figure_7b_first_splitting(quick):
 
 
 @claim(
-    statement="Fig. 7b's orbit: chaos at its start a = 2.5, then 4-cycle, then 2-cycle about a minimum",
+    statement="Fig. 7b's orbit: chaos at its start a = 2.5, then a 4-cycle, a 2-cycle, a minimum",
     source="paper, Fig. 7b and 7c",
 )
 def figure_7b_chaos_then_order(quick):
@@ -231,7 +232,7 @@ def balanced_pair_is_the_frozen_map(quick):
 
 
 @claim(
-    statement="Fig. 7a's boundary is a fractal: starts eps apart differ in fate as eps^p with p < 1",
+    statement="Fig. 7a's boundary is a fractal: starts eps apart differ in fate as eps^p, p < 1",
     source="paper, Fig. 7a (published 6a)",
 )
 def figure_7a_boundary_is_fractal(quick):

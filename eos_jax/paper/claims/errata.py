@@ -96,7 +96,7 @@ def _degree_2_errors(half):
     source="erratum 5: paper, Sec. 4.1",
 )
 def erratum_5_half_of_degree_2(quick):
-    """The exact step of both losses against a'' = a - sqrt(2) b^2 k^3, b'' = b + 4 sqrt(2) a b k."""
+    """Two exact steps of either loss against a - sqrt(2) b^2 k^3, b + 4 sqrt(2) a b k."""
     note = "a = b = k = 0.01; without the 1/2 the step is twice as large, its own offset used"
     return corrected(_degree_2_errors(half=False), _degree_2_errors(half=True), 0.02, note)
 

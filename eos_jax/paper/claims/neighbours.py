@@ -6,7 +6,6 @@ checked in its place.
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -86,7 +85,7 @@ def critical_step(x, y, mu):
 
 
 @claim(
-    statement="1/2 (mu - xy)^2: eta* = min(1/mu, 8/(s + sqrt(s^2 - 16 mu (xy - mu)))), s = x^2 + y^2",
+    statement="1/2 (mu - xy)^2: eta* = min(1/mu, 8/(s + sqrt(s^2 - 16 mu (xy - mu)))), s = x^2+y^2",
     source="Liang and Montufar 2025; derived here from an invariant curve",
 )
 def liang_montufar_critical_step(quick):
@@ -109,7 +108,7 @@ def liang_montufar_critical_step(quick):
 
 
 @claim(
-    statement="1/2 (mu - xy)^2 converges for eta up to about 4/(x0^2 + y0^2), to |x-y|^2 <= 2/eta - 2 mu",
+    statement="1/2 (mu - xy)^2 converges for eta up to 4/(x0^2+y0^2), |x-y|^2 <= 2/eta - 2 mu",
     source="Wang et al. 2022",
 )
 def wang_balances_at_large_steps(quick):
@@ -130,9 +129,7 @@ def wang_balances_at_large_steps(quick):
         f"{started.min():.2f} to {started.max():.2f}; the exact limit is critical_step"
     )
     error = max(0.0, float(ratio.max()) - 1) if converged.all() else math.inf
-    return Measurement(
-        "|x-y|^2/(2/eta - 2 mu) <= 1", f"<= {ratio.max():.4f}", error, 1e-6, note
-    )
+    return Measurement("|x-y|^2/(2/eta - 2 mu) <= 1", f"<= {ratio.max():.4f}", error, 1e-6, note)
 
 
 def _ahn(link, eta, excess):
@@ -182,7 +179,9 @@ def ahn_below_the_threshold_stays_put(quick):
         "1 - eta^2 l'^2 each step, |l'| <= 1, for about 1/log(1/|1 - eta S|) steps"
     )
     bound = 2 / 0.02 * 0.02 * 10  # (2/eta) eta^2 l'^2 over some ten steps, in units of eta
-    return Measurement(f"<= {bound:.0f} eta", f"{worst:.3g} eta", max(0.0, worst - bound), 0.0, note)
+    return Measurement(
+        f"<= {bound:.0f} eta", f"{worst:.3g} eta", max(0.0, worst - bound), 0.0, note
+    )
 
 
 @claim(
@@ -190,7 +189,7 @@ def ahn_below_the_threshold_stays_put(quick):
     source="Song and Yun 2023",
 )
 def song_yun_trajectories_align(quick):
-    """The deviation from the curve once orbits of l = sqrt(1 + s^2) from 12 starts have joined it."""
+    """The deviation from the curve after 300 steps, l = sqrt(1 + s^2), 12 starts."""
     eta = 0.01
     p, q = (v.ravel() for v in np.meshgrid([0.02, 0.3, 1.0], [1.05, 1.15, 1.3, 1.5]))
     y = np.sqrt(2 * q / eta)
@@ -206,18 +205,6 @@ def song_yun_trajectories_align(quick):
 # The two-layer linear model ---------------------------------------------------------------------
 
 
-def _uv_run(width, target, scaled_etas, steps, seed=0):
-    """Random starts with kernel 1: (fates, final kernel, largest loss seen / first)."""
-    rng = np.random.default_rng(seed)
-    count = len(scaled_etas)
-    u, v = rng.normal(size=(2, count, width))
-    norm = np.sqrt(np.sum(u**2 + v**2, axis=1, keepdims=True) / width)
-    u, v = u / norm, v / norm
-    objective = eos.objectives.uv_model(width, target=target)
-    axes = {"u": u, "v": v, "eta": np.asarray(scaled_etas)}
-    return objective, axes, eos.sweep(objective, axes, steps, combine="zip")
-
-
 @claim(
     statement="UV model, target 0: lazy for eta lambda_0 < 2, catapult for 2 to 4, escape beyond 4",
     source="Lewkowycz et al. 2020",
@@ -226,7 +213,10 @@ def lewkowycz_catapult(quick):
     """Fates and final kernels over eta lambda_0, at width 64."""
     width = 64  # beyond it there is no closed form of the sharpness
     edges = np.array([0.5, 1.0, 1.5, 1.9, 2.2, 2.6, 3.0, 3.4, 3.7, 4.3, 4.6, 5.0])
-    objective, axes, ds = _uv_run(width, 0.0, edges, 5000)
+    u, v = np.random.default_rng(0).normal(size=(2, len(edges), width))
+    kernel = np.sum(u**2 + v**2, axis=1, keepdims=True) / width
+    axes = {"u": u / kernel**0.5, "v": v / kernel**0.5, "eta": edges}  # lambda_0 = 1
+    ds = eos.sweep(eos.objectives.uv_model(width), axes, 5000, combine="zip")
     kernel = np.sum(ds.u_final.values**2 + ds.v_final.values**2, axis=1) / width
     converged = ds.outcome.values == eos.Outcome.CONVERGED
     lazy, catapult = edges < 2, (edges > 2) & (edges < 4)
@@ -243,7 +233,7 @@ def lewkowycz_catapult(quick):
 
 
 @claim(
-    statement="UV model, target y: late sharpness doubles where eta y/sqrt(n) = 1, sqrt(5) - 1, ...",
+    statement="UV model, target y: late sharpness doubles at eta y/sqrt(n) = 1, sqrt(5) - 1, ...",
     source="Kalra et al. 2023; the values derived: balanced orbits are the cubic map",
 )
 def kalra_late_sharpness_doubles(quick):
@@ -294,7 +284,7 @@ def agarwala_final_kernel(quick):
 
 
 @claim(
-    statement="deep linear network: modes with eta S_i > 2, S_i = L sigma_i^(2-2/L), settle on 2-cycles",
+    statement="deep linear network: modes with eta L sigma_i^(2-2/L) > 2 settle on 2-cycles",
     source="Ghosh et al. 2025",
 )
 def ghosh_two_cycles_of_modes(quick):
@@ -322,17 +312,15 @@ def ghosh_two_cycles_of_modes(quick):
 
 
 def _cubic_coefficient(k):
-    """kappa in (u - 1)'' = b - 2 kappa b^3, from the map's derivatives at u = 1, eta = 2/k."""
+    """The kappa of b'' = b - 2 kappa b^3, b = u - 1, from the map's derivatives at eta = 2/k."""
     rate = 2 / k
     second = -rate * ((2 * k - 1) * (2 * k - 2) - (k - 1) * (k - 2))
-    third = -rate * (
-        (2 * k - 1) * (2 * k - 2) * (2 * k - 3) - (k - 1) * (k - 2) * (k - 3)
-    )
+    third = -rate * ((2 * k - 1) * (2 * k - 2) * (2 * k - 3) - (k - 1) * (k - 2) * (k - 3))
     return (second / 2) ** 2 + third / 6
 
 
 @claim(
-    statement="depth-p scalars at the critical eta = 2/p converge as t^(-1/2), b^2 t -> 1/(2 kappa)",
+    statement="depth-p scalars at the critical eta = 2/p converge as b^2 t -> 1/(2 kappa)",
     source="MacDonald et al. 2025; kappa derived",
 )
 def macdonald_power_law_at_criticality(quick):
@@ -347,7 +335,9 @@ def macdonald_power_law_at_criticality(quick):
         value = second**2 * 4 * late * 2 * _cubic_coefficient(p)
         texts.append(f"p = {p}: power -{power:.4f}, b^2 t 2 kappa = {value:.4f}")
         worst = max(worst, abs(power - 0.5), abs(value - 1))
-    return Measurement("power -1/2, 1", "; ".join(texts), worst, 0.02, "tolerance: order b = t^-1/2")
+    return Measurement(
+        "power -1/2, 1", "; ".join(texts), worst, 0.02, "tolerance: order b = t^-1/2"
+    )
 
 
 @claim(
@@ -377,11 +367,11 @@ def _root_loss(x, y):
 
 
 @claim(
-    statement="GD on sqrt(L) reduces the sharpness: dX/dt = -1/8 grad lambda along the minima, eta^2 t",
-    source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is D_t = D_0 exp(-eta^2 t/2), derived",
+    statement="GD on sqrt(L) follows dX/dt = -1/8 grad lambda along the minima, t = eta^2 steps",
+    source="Arora et al. 2022; for 1/2 (1 - xy)^2 it is D_0 exp(-eta^2 t/2), derived",
 )
 def arora_root_loss_flow(quick):
-    """x^2 - y^2 after 1/eta^2 steps against D_0 exp(-1/2)."""
+    """The imbalance D = x^2 - y^2 after 1/eta^2 steps against D_0 exp(-1/2)."""
     etas = np.array([0.02, 0.01])
     x, y = np.full(2, 2.0), np.full(2, 0.5)
     objective = eos.objectives.from_function(_root_loss)
@@ -395,17 +385,15 @@ def arora_root_loss_flow(quick):
 
 
 def _normalised():
-    return from_optax(
-        lambda eta: optax.chain(optax.normalize_by_update_norm(), optax.scale(-eta))
-    )
+    return from_optax(lambda eta: optax.chain(optax.normalize_by_update_norm(), optax.scale(-eta)))
 
 
 @claim(
-    statement="normalised GD reduces the sharpness: dX/dt = -1/4 grad log lambda along the minima",
+    statement="normalised GD follows dX/dt = -1/4 grad log lambda along the minima",
     source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is dD/dt = -D/sqrt(D^2 + 4), derived",
 )
 def arora_normalised_flow(quick):
-    """x^2 - y^2 after 1/eta^2 steps against the integrated flow of D."""
+    """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
     eta = 0.01
     objective = eos.objectives.function_of_product("square", 1.0)
     axes = {"x": 2.0, "y": 0.49, "eta": eta}
@@ -423,7 +411,7 @@ def arora_normalised_flow(quick):
 
 
 def _damian():
-    """x and y of a small oscillation about the centre, and (eta, alpha)."""
+    """A small oscillation about the centre: x, y, eta, alpha."""
     eta, alpha, beta = 0.01, 1.0, 1.0
     objective = eos.objectives.self_stabilization(2 / eta, alpha, beta)
     start = {"x": math.sqrt(2 * alpha / beta) * (1 + 1e-4), "v": 0.0, "eta": eta}
@@ -446,7 +434,7 @@ def damian_oscillation(quick):
 
 
 @claim(
-    statement="GD's cubic model spirals outward as exp(alpha eta^2 t): only its flow has closed orbits",
+    statement="GD's cubic model spirals outward as exp(alpha eta^2 t): only its flow is periodic",
     source="derived; qualifies Damian et al. 2022",
 )
 def damian_oscillation_grows(quick):

@@ -1,4 +1,4 @@
-"""How claims run orbits: in float64, in pieces of one length, so that programs are compiled once."""
+"""How claims run orbits: in float64 and in few shapes, so that programs are compiled once."""
 
 import functools
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 import eos_jax as eos
 from eos_jax import theory
@@ -22,12 +23,32 @@ COUPLED = eos.objectives.scalar_product((2, 2))
 
 def descend(objective: Objective, params: Mapping, eta, steps: int) -> dict[str, np.ndarray]:
     """Where gradient descent is after `steps` steps, rounded up to whole pieces."""
+    params, eta, lanes = _padded(objective, params, eta)
     with jax.enable_x64(True):
-        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
-        eta = jnp.asarray(eta, jnp.float64)
+        params = {name: jnp.asarray(v) for name, v in params.items()}
         for _ in range(-(-int(steps) // PIECE)):
-            params = eos.iterate(objective, params, eta, PIECE)
-        return {name: np.asarray(v) for name, v in params.items()}
+            params = eos.iterate(objective, params, jnp.asarray(eta), PIECE)
+        return {name: np.asarray(v)[:lanes] for name, v in params.items()}
+
+
+def settle(objective: Objective, params: Mapping, eta, steps: int) -> xr.Dataset:
+    """A sweep of starts taken together, until losses are below 1e-25, where b is mere rounding."""
+    params, eta, lanes = _padded(objective, params, eta)
+    stop = eos.Stop(tolerance=1e-25)
+    ds = eos.sweep(objective, {**params, "eta": eta}, steps, combine="zip", stop=stop)
+    return ds.isel(lane=slice(lanes))
+
+
+def _padded(objective, params, eta):
+    """Lanes repeated up to a multiple of 32, in float64, and how many there were."""
+    values = {name: np.asarray(v, float) for name, v in params.items()}
+    own = dict(zip(objective.parameters, map(len, objective.shapes)))
+    values = {n: v.reshape((1,) * (own[n] + 1 - v.ndim) + v.shape) for n, v in values.items()}
+    eta = np.atleast_1d(np.asarray(eta, float))
+    lanes = max(len(eta), *(len(v) for v in values.values()))
+    index = np.minimum(np.arange(-(-lanes // 32) * 32), lanes - 1)
+    pad = lambda v: np.broadcast_to(v, (lanes, *v.shape[1:]))[index]  # noqa: E731
+    return {name: pad(v) for name, v in values.items()}, pad(eta), lanes
 
 
 def sharpness(objective: Objective, params: Mapping) -> np.ndarray:

@@ -20,6 +20,7 @@ from eos_jax.paper.claims.runs import (
     gap_of,
     repeat,
     scalars,
+    settle,
     step_ab_exactly,
 )
 
@@ -30,8 +31,8 @@ def _final_sharpness(known, eta, side):
     """The final sharpness from side x side starts around minima sharper than 2/eta."""
     x = np.sqrt(1 / eta) * np.linspace(1.08, 1.2, side)
     y = np.linspace(0.971, 1.027, side) / x.mean()  # none on the curve of minima
-    grid = {"x": x, "y": y, "eta": eta}
-    ds = eos.sweep(COUPLED, grid, 40_000, stop=eos.Stop(tolerance=1e-25))
+    x, y = (v.ravel() for v in np.meshgrid(x, y))
+    ds = settle(COUPLED, {"x": x, "y": y}, eta, 40_000)
     found = ds.sharpness.values
     settled = ds.outcome.values == eos.Outcome.CONVERGED
     worst = found.flat[np.argmax(np.abs(found - known))]
@@ -61,11 +62,10 @@ def final_sharpness_at_eta_0_1(quick):
 @functools.cache
 def _gap_series(smallest):
     """(2/eta - S)/eta at halved step sizes from 0.16 on, free of cancellation."""
-    etas = 0.16 / 2.0 ** np.arange(int(round(math.log2(0.16 / smallest))) + 1)
+    etas = 0.16 / 2.0 ** np.arange(round(math.log2(0.16 / smallest)) + 1)
     start = (0.1 / etas**0.5, 0.03)
     a, b = repeat(step_ab_exactly, start, etas, 60 / etas[-1] ** 2)
-    assert np.max(np.abs(b)) < 1e-9
-    return etas, gap_of(a, etas) / etas
+    return etas, np.where(np.abs(b) < 1e-9, gap_of(a, etas) / etas, np.nan)
 
 
 @claim(
@@ -155,7 +155,7 @@ def _register_law(n, m):
     )
     def gap_law(quick):
         """The measured gap over the law's at three step sizes, the smallest one judged."""
-        etas, ratios = _scalars_gap(n, m, [4e-4] if quick else [4e-3, 1e-3, 2.5e-4])
+        etas, ratios = _scalars_gap(n, m, [2.5e-4] if quick else [4e-3, 1e-3, 2.5e-4])
         note = f"eta = {np.round(etas, 5).tolist()}: measured/law = {np.round(ratios, 5).tolist()}"
         return number(1.0, ratios[-1], 0.02, note)
 
@@ -222,10 +222,10 @@ def _product_gap(objective, derivatives, product, etas):
     imbalance = np.sqrt(total**2 - 4 * product**2)
     x, y = theory.from_cd(imbalance**0.5, product + 1e-3)
     ends = descend(objective, {"x": x, "y": y}, etas, np.max(70 / (etas * law)))
-    settled = ends["x"] * ends["y"]
-    assert np.max(np.abs(settled - product)) < 1e-6
+    settled = np.abs(ends["x"] * ends["y"] - product) < 1e-6
     imbalance = (ends["x"] - ends["y"]) * (ends["x"] + ends["y"])
-    return (2 / etas - l2 * np.sqrt(imbalance**2 + 4 * product**2)) / law
+    ratio = (2 / etas - l2 * np.sqrt(imbalance**2 + 4 * product**2)) / law
+    return np.where(settled, ratio, np.nan)
 
 
 def _register_product_law(link, target):
@@ -256,7 +256,7 @@ for _link, _target in (("root", 1.0), ("log_cosh", 1.0), ("cross_entropy", 0.75)
     source="derived",
 )
 def gap_law_of_a_skewed_loss(quick):
-    """The one loss of the four with a third derivative that matters, from a function of one's own."""
+    """A loss whose third derivative matters, given as a function of one's own."""
     objective = eos.objectives.from_function(_skewed)
     etas = np.array([0.04, 0.02])
     ratios = _product_gap(objective, (1.0, 1.0, 1.0), 1.0, etas)

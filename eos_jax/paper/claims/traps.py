@@ -8,7 +8,7 @@ import optax
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.paper.claims.base import claim, corrected, predicate
-from eos_jax.paper.claims.runs import COUPLED, final_gap, step_ab_exactly
+from eos_jax.paper.claims.runs import COUPLED, final_gap, settle, step_ab_exactly
 
 
 @claim(
@@ -98,12 +98,11 @@ def unstable_minima_are_not_convergence(quick):
     eta, x = 0.2, np.linspace(2.4, 2.6, 4)
     with jax.enable_x64(True):
         near = np.asarray(eos.loss(COUPLED, {"x": jnp.asarray(x), "y": jnp.asarray(1 / x + 1e-9)}))
-    axes = {"x": x, "y": 1 / x + 1e-9, "eta": eta}
-    ds = eos.sweep(COUPLED, axes, 10_000, combine="zip")
+    ds = settle(COUPLED, {"x": x, "y": 1 / x + 1e-9}, eta, 10_000)
     moved = ds.sharpness.values < 2 / eta
     return predicate(
         "all end below 2/eta",
         f"{moved.sum()} of {len(x)}, after {ds.steps.values.min()} steps or more",
         bool(moved.all() and ds.steps.values.min() > 100),
-        f"losses at the start <= {near.max():.1g}, below the tolerance of convergence",
+        f"losses at the start <= {near.max():.1g}, below the tolerance of a default sweep",
     )
