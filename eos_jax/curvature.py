@@ -46,12 +46,14 @@ class PowerIteration(NamedTuple):
 
 def _flat_loss(objective: Objective, params: Parameters):
     """The full loss as a function of one vector, and the vector of `params`."""
-    flat, unravel = ravel_pytree(lift(objective, params))
-    return lambda vector: objective.full_loss(unravel(vector)), flat
+    full = lift(objective, params)
+    # a list, because ravelling a dict would sort its names
+    flat, unravel = ravel_pytree([full[name] for name in objective.parameters])
+    return lambda v: objective.full_loss(dict(zip(objective.parameters, unravel(v)))), flat
 
 
 def hessian(objective: Objective, params: Parameters) -> jax.Array:
-    """The Hessian of the full-space loss, copies next to each other in the order of names.
+    """The Hessian of the full-space loss, copies next to each other in the order of parameters.
 
     Args:
       objective: the objective.

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -68,10 +69,26 @@ def create(
         _refuse_other(path, dict(group.attrs), plan.attrs)
     if outcome.shape != plan.variables["outcome"].shape:
         raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
-    for found in path.rglob("*"):
+    _refuse_links(path)
+    for name, (_, values, _) in plan.coords.items():
+        if _damage(group[name]):
+            group[name][...] = np.asarray(values)
+    return outcome.chunks
+
+
+def _refuse_links(path) -> None:
+    for found in Path(path).rglob("*"):
         if found.is_symlink():
             raise FileExistsError(f"Output `{path}` holds a link, `{found}`; it is not written to.")
-    return outcome.chunks
+
+
+def _damage(array: zarr.Array, part=...) -> str | None:
+    """What is wrong with a part of an array, if anything is."""
+    try:
+        array[part]
+        return None
+    except Exception as error:  # whatever a damaged chunk raises
+        return f"{error}" or type(error).__name__
 
 
 def _write_metadata(path: Path, plan: Layout, block) -> None:
@@ -109,6 +126,11 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
             fill_value=variable.fill,
             config={"write_empty_chunks": True},
         )  # fmt: skip
+    with warnings.catch_warnings():
+        # Zarr v3 does not specify it yet; readers that do not know it ignore it, and
+        # `xr.open_zarr(path)` looks for it first and warns if it is missing
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
 
 
 def _open(path: str | os.PathLike) -> zarr.Group:
@@ -193,20 +215,20 @@ def damaged(path: str | os.PathLike) -> list[str]:
 
     Raises:
       FileNotFoundError: if nothing is there.
-      FileExistsError: if it is not a result of eos_jax.
+      FileExistsError: if it is not a result of eos_jax, or holds links.
     """
     group = _open(path)
+    _refuse_links(path)
     outcome = group["outcome"]
-    found = []
+    labels = {*outcome.metadata.dimension_names, *group.attrs.get("coordinates", "").split()}
+    labels &= set(group.array_keys())
+    found = [f"{name}: {error}" for name in labels if (error := _damage(group[name]))]
     for tile in tiles(outcome.shape, outcome.chunks):
-        bad = []
-        for name in group.array_keys():
-            if group[name].chunks[: outcome.ndim] != outcome.chunks:
-                continue  # a coordinate
-            try:
-                group[name][tile.slices]
-            except Exception as error:
-                bad.append(f"{name}, tile {tile.start} to {tile.stop}: {error}")
+        bad = [
+            f"{name}, tile {tile.start} to {tile.stop}: {error}"
+            for name in group.array_keys()
+            if name not in labels and (error := _damage(group[name], tile.slices))
+        ]
         if bad:
             outcome[tile.slices] = np.zeros(tile.shape, np.uint8)
         found += bad
