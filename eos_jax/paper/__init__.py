@@ -1,0 +1,1 @@
+"""The paper as a programme: its figures and its claims."""

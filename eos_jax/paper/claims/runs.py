@@ -1,0 +1,137 @@
+"""How claims run orbits: in float64 and in few shapes, so that programs are compiled once."""
+
+import functools
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import eos_jax as eos
+from eos_jax import theory
+from eos_jax.objectives import Objective
+
+PIECE = 10_000
+"""Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
+
+COUPLED = eos.objectives.scalar_product((2, 2))
+"""The paper's model."""
+
+
+def descend(
+    objective: Objective, params: Mapping, eta, steps: float, dtype=np.float64
+) -> dict[str, np.ndarray]:
+    """Where gradient descent is after `steps` steps, rounded up to whole pieces."""
+    params, eta, lanes = _padded(objective, params, eta, dtype)
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v) for name, v in params.items()}
+        for _ in range(-(-int(steps) // PIECE)):
+            params = eos.iterate(objective, params, jnp.asarray(eta), PIECE)
+        return {name: np.asarray(v)[:lanes] for name, v in params.items()}
+
+
+def settle(objective: Objective, params: Mapping, eta, steps: int) -> xr.Dataset:
+    """A sweep of starts taken together, until losses are below 1e-25, where b is mere rounding."""
+    params, eta, lanes = _padded(objective, params, eta)
+    stop = eos.Stop(tolerance=1e-25)
+    ds = eos.sweep(objective, {**params, "eta": eta}, steps, combine="zip", stop=stop)
+    return ds.isel(lane=slice(lanes))
+
+
+def _padded(objective, params, eta, dtype=np.float64):
+    """Lanes repeated up to a multiple of 32, and how many there were."""
+    values = {name: np.asarray(v, dtype) for name, v in params.items()}
+    own = dict(zip(objective.parameters, map(len, objective.shapes)))
+    values = {n: v.reshape((1,) * (own[n] + 1 - v.ndim) + v.shape) for n, v in values.items()}
+    eta = np.atleast_1d(np.asarray(eta, dtype))
+    lanes = max(len(eta), *(len(v) for v in values.values()))
+    index = np.minimum(np.arange(-(-lanes // 32) * 32), lanes - 1)
+    pad = lambda v: np.broadcast_to(v, (lanes, *v.shape[1:]))[index]  # noqa: E731
+    return {name: pad(v) for name, v in values.items()}, pad(eta), lanes
+
+
+def sharpness(objective: Objective, params: Mapping) -> np.ndarray:
+    """Sharpness of the full Hessian at every lane, in float64."""
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
+        if objective.eigenvalues is not None:
+            values = jnp.stack(objective.eigenvalues(params))
+            return np.asarray(jnp.max(values, axis=0))
+        return np.asarray(eos.sharpness(objective, params))
+
+
+def hessians(objective: Objective, params: Mapping) -> np.ndarray:
+    """The full Hessian at every lane, dense, in float64."""
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
+        return np.asarray(jax.jit(lambda params: eos.hessian(objective, params))(params))
+
+
+def scalars(objective: Objective, params: Mapping) -> np.ndarray:
+    """Every scalar of the full space written out, shape (lanes, n), as `theory` wants them."""
+    columns = [
+        np.asarray(params[name], float)
+        for name, copies in zip(objective.parameters, objective.copies)
+        for _ in range(copies)
+    ]
+    return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def step_ab_exactly(a, b, eta):
+    """One exact step in (a, b), no large terms subtracted: a keeps its relative precision.
+
+    a' = a - c q^2 / (1 + sqrt(1 - q^2)),  b' = b - q sqrt(c^4 + 4 d^2) + q^2 d,
+    q = eta d b (2 + b), the map of `theory.step_cd` rearranged.
+    """
+    c, d = a + _eos_c(eta), 1 + b
+    q = eta * d * b * (2 + b)
+    return (
+        a - c * q**2 / (1 + jnp.sqrt(1 - q**2)),
+        b - q * jnp.sqrt(c**4 + 4 * d**2) + q**2 * d,
+    )
+
+
+def gap_of(a, eta):
+    """2/eta - S at the minimum with offset a, without subtracting S from 2/eta.
+
+    S = 2 sqrt(c^4 + 4) and c_E^4 + 4 = 1/eta^2, so the gap is 4 (c_E^4 - c^4) / (2/eta + S).
+    """
+    start = _eos_c(eta)
+    rise = a * (4 * start**3 + 6 * start**2 * a + 4 * start * a**2 + a**3)
+    return -4 * rise / (2 / eta + 2 * np.sqrt((a + start) ** 4 + 4))
+
+
+def _eos_c(eta):
+    return ((1 / eta - 2) * (1 / eta + 2)) ** 0.25
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _repeat(step, state, eta, steps):
+    return jax.lax.fori_loop(0, steps, lambda _, state: step(*state, eta), state)
+
+
+def repeat(step, state, eta, steps: float) -> tuple[np.ndarray, ...]:
+    """`steps` steps of a map (*state, eta) -> state of lanes, in float64."""
+    with jax.enable_x64(True):
+        lanes = [jnp.asarray(v, jnp.float64) for v in jnp.broadcast_arrays(*state, eta)]
+        ends = _repeat(step, tuple(lanes[:-1]), lanes[-1], int(steps))
+        return tuple(np.asarray(v) for v in ends)
+
+
+def balanced_start(objective: Objective, excess, eta, off: float = 1e-3):
+    """A point near a minimum of X^n Y^m whose sharpness is `excess` above 2/eta, lanes along eta.
+
+    The branch with large X: n / X^2 + m / Y^2 = 2/eta + excess on X^n Y^m = 1, by fixed point.
+    """
+    n, m = objective.copies
+    wanted = 2 / np.asarray(eta) + excess
+    y = np.sqrt(m / wanted)
+    for _ in range(200):
+        y = np.sqrt(m / (wanted - n * y ** (2 * m / n)))
+    return {"x": y ** (-m / n) * (1 + off), "y": y}
+
+
+def final_gap(objective: Objective, params: Mapping, eta) -> np.ndarray:
+    """2/eta - S at the minimum whose imbalances are those of the point given."""
+    return 2 / np.asarray(eta) - theory.gradient_flow_sharpness(scalars(objective, params))

@@ -1,0 +1,106 @@
+"""Known traps: what a careless checker would measure, beside what is right."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import eos_jax as eos
+from eos_jax import theory
+from eos_jax.paper.claims.base import claim, corrected, predicate
+from eos_jax.paper.claims.runs import COUPLED, descend, final_gap, hessians, settle, step_ab_exactly
+
+
+@claim(
+    statement="at eta = 0.01 float32 holds the end, a = -k^3/8, to 1 %, but not the steps to it",
+    source="derived; corrects 'float32 cannot resolve k^3/8 at eta = 0.01'",
+)
+def float32_orbits_end_elsewhere(quick):
+    """2/eta - S, in units of eta/2, of the same starts run in both precisions."""
+    eta = 0.01
+    end = theory.parabola_end(eta)
+    x, y = theory.from_ab(end, 0.0, eta)
+    held = float(theory.to_ab(np.float32(x), np.float32(y), np.float32(eta))[0]) / end - 1
+    spacing = float(np.spacing(np.float32(x)))
+    fall = -float(step_ab_exactly(end, eta / 4, eta)[0] - end)
+    x, y = theory.from_ab(0.02, np.array([1e-3, 2e-3, 5e-3, 1e-2]), eta)
+    gaps = []
+    for dtype in (np.float32, np.float64):
+        ends = descend(COUPLED, {"x": x, "y": y}, eta, 200_000, dtype)
+        ends = {name: v.astype(float) for name, v in ends.items()}
+        gaps.append(final_gap(COUPLED, ends, eta) / (eta / 2))
+    errors = [np.max(np.abs(gap - 1)) for gap in gaps]
+    note = (
+        f"float32: {np.round(gaps[0], 2).tolist()}, float64: {np.round(gaps[1], 4).tolist()}; "
+        f"float32 holds the end to {abs(held):.1%}, but x near the end has a spacing of "
+        f"{spacing:.1g} and a falls by {fall:.1g} a step: x stands still"
+    )
+    measurement = corrected(errors[0], errors[1], 5e-3, note)
+    return measurement if fall < spacing / 2 else measurement._replace(error=float("inf"))
+
+
+@claim(
+    statement="GD on the reduced function 1/2 (1 - x^2 y^2)^2 is not the full-space step: twice it",
+    source="paper, Sec. 3",
+)
+def reduced_function_is_not_the_full_step(quick):
+    """The gradient of each against the full four-scalar gradient, and the fates they lead to."""
+    point = {"x": 2.5, "y": 0.4001}
+    with jax.enable_x64(True):
+        full = jax.grad(lambda p: (1 - p[0] * p[1] * p[2] * p[3]) ** 2 / 2)(
+            jnp.array([point["x"], point["y"]] * 2)
+        )
+        reduced = jax.grad(lambda p: (1 - p[0] ** 2 * p[1] ** 2) ** 2 / 2)(
+            jnp.array([point["x"], point["y"]])
+        )
+        ours = eos.gradient(COUPLED, {n: jnp.asarray(v) for n, v in point.items()})
+    size = float(abs(full[0]))
+    errors = [abs(float(v) - float(full[0])) / size for v in (reduced[0], ours["x"])]
+    measurement = corrected(errors[0], errors[1], 1e-12)
+    model = eos.objectives.from_function(lambda x, y: (1 - x**2 * y**2) ** 2 / 2, name="reduced")
+    fates = [
+        eos.Outcome(int(settle(objective, point, 0.2, 5000).outcome[0])).name.lower()
+        for objective in (model, COUPLED)
+    ]
+    return measurement._replace(note=f"fates at eta = 0.2: reduced {fates[0]}, full {fates[1]}")
+
+
+@claim(
+    statement="optax.power_iteration returns the eigenvalue largest in modulus, not the sharpness",
+    source="derived",
+)
+def power_iteration_finds_the_largest_modulus(quick):
+    """A point between the minima whose most negative eigenvalue is the largest in modulus."""
+    point = {"x": 0.6, "y": 0.5}
+    with jax.enable_x64(True):
+        params = {n: jnp.asarray(v) for n, v in point.items()}
+        dense = hessians(COUPLED, params)
+        eigenvalues = np.linalg.eigvalsh(dense)
+        value = np.asarray(optax.power_iteration(dense, num_iters=2000, error_tolerance=1e-12)[0])
+        ours = float(eos.sharpness(COUPLED, params, method="power"))
+    sharpness = eigenvalues[-1]
+    note = (
+        f"eigenvalues {np.round(eigenvalues, 4).tolist()}: optax {float(value):.6f}, "
+        f"eos.sharpness(method='power') {ours:.6f}"
+    )
+    errors = [abs(float(v) / sharpness - 1) for v in (value, ours)]
+    return corrected(errors[0], errors[1], 1e-9, note)
+
+
+@claim(
+    statement="passing close to a minimum sharper than 2/eta is not convergence",
+    source="derived",
+)
+def unstable_minima_are_not_convergence(quick):
+    """Starts at rounding distance from minima that are too sharp, all thrown out by the engine."""
+    eta, x = 0.2, np.linspace(2.4, 2.6, 4)
+    with jax.enable_x64(True):
+        near = np.asarray(eos.loss(COUPLED, {"x": jnp.asarray(x), "y": jnp.asarray(1 / x + 1e-9)}))
+    ds = settle(COUPLED, {"x": x, "y": 1 / x + 1e-9}, eta, 10_000)
+    moved = ds.sharpness.values < 2 / eta
+    return predicate(
+        "all end below 2/eta",
+        f"{moved.sum()} of {len(x)}, after {ds.steps.values.min()} steps or more",
+        bool(moved.all() and ds.steps.values.min() > 100),
+        f"losses at the start <= {near.max():.1g}, below the tolerance of a default sweep",
+    )
