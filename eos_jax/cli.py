@@ -1,6 +1,7 @@
 """The command `eos-jax`."""
 
 import contextlib
+import functools
 import importlib.util
 import inspect
 import io
@@ -60,6 +61,37 @@ def plot(
 
     plots.save(plots.draw(open_dataset(store), kind), out)
     print(f"wrote {out}")
+
+
+def reproduce(
+    names: Annotated[list[str], tyro.conf.Positional] = [],  # noqa: B006
+    out: Path | None = None,
+    quick: bool = False,
+    list_names: Annotated[bool, tyro.conf.arg(name="list")] = False,
+) -> None:
+    """Make the paper's figures and check its claims, into a folder with a report.
+
+    Exit code 1 if a claim does not hold or a figure could not be made.
+
+    Args:
+        names: figures and claims by name, or all (the default), figures, claims.
+        out: folder for pictures, data, report.html and report.md.
+        quick: small grids and short runs: under two minutes in all.
+        list_names: list all figures and claims, and do nothing else.
+    """
+    from eos_jax.paper import reproduce as paper
+
+    if list_names:
+        print("\n".join(paper.listing()))
+        return
+    chosen = paper.select(names)
+    if out is None:
+        raise ValueError("Option --out must be given: the folder to write to.")
+    result = paper.run(chosen, out, quick, functools.partial(print, flush=True))
+    print(result.summary())
+    print(f"wrote {out / 'report.html'}")
+    if not result.passed:
+        raise SystemExit(1)
 
 
 def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
@@ -155,7 +187,13 @@ def load_objective(place: str):
     return from_function(found)
 
 
-COMMANDS = {"sweep": sweep, "plot": plot, "info": info, "verify": verify}
+COMMANDS = {
+    "sweep": sweep,
+    "plot": plot,
+    "reproduce": reproduce,
+    "info": info,
+    "verify": verify,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -198,7 +236,6 @@ def _parse_and_run(arguments):
 
 def _deferred(function):
     """The function with its signature, that only notes its arguments: parse first, then run."""
-    import functools
 
     @functools.wraps(function)
     def note(**kwargs):
