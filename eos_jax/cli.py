@@ -67,6 +67,7 @@ def reproduce(
     names: Annotated[list[str], tyro.conf.Positional] = [],  # noqa: B006
     out: Path | None = None,
     quick: bool = False,
+    cifar10: Path | None = None,
     list_names: Annotated[bool, tyro.conf.arg(name="list")] = False,
 ) -> None:
     """Make the paper's figures and check its claims, into a folder with a report.
@@ -77,6 +78,8 @@ def reproduce(
         names: figures and claims by name, or all (the default), figures, claims.
         out: folder for pictures, data, report.html and report.md.
         quick: small grids and short runs: under two minutes in all.
+        cifar10: folder with CIFAR-10's data_batch_*.bin, for networks to train on instead of the
+            digits of scikit-learn.
         list_names: list all figures and claims, and do nothing else.
     """
     from eos_jax.paper import reproduce as paper
@@ -87,7 +90,8 @@ def reproduce(
     chosen = paper.select(names)
     if out is None:
         raise ValueError("Option --out must be given: the folder to write to.")
-    result = paper.run(chosen, out, quick, functools.partial(print, flush=True))
+    folder = None if cifar10 is None else str(cifar10)
+    result = paper.run(chosen, out, quick, folder, functools.partial(print, flush=True))
     print(result.summary())
     print(f"wrote {out / 'report.html'}")
     if not result.passed:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -41,7 +42,7 @@ THEORY = "#000000"
 SHOWN = 1500
 """Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 import eos_jax as eos
 from eos_jax import plots
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.settings import choose, stamp, stamped
 
 SETTINGS = {"box": [0.0, 5.0], "points": 512, "eta": 0.2, "steps": 50_000, "band": 0.1}
 QUICK = {"points": 96, "steps": 5000}
@@ -35,4 +35,4 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """The map, and the histogram of gaps below 2/eta."""
-    return plots.sharpness_map_and_histogram(dataset, SETTINGS["band"])
+    return plots.sharpness_map_and_histogram(dataset, stamped(dataset)["band"])

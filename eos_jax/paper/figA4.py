@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 import eos_jax as eos
 from eos_jax import plots
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.settings import choose, stamp, stamped
 
 SETTINGS = {
     "starts": [[6.0, 0.1, 0.4], [2.0, 2.5, 3.0, 0.1, 0.2, 0.3, 0.4], [6.0, 0.7, 0.3, 0.2]],
@@ -39,7 +39,7 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss, the sharpness of the first steps, and that of the whole run."""
-    starts = SETTINGS["starts"]
+    starts = stamped(dataset)["starts"]
     with plt.rc_context(plots.STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), width_ratios=(1.2, 1, 1))
         for i, colour in enumerate(COLOURS):

@@ -10,6 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure as Picture
 
 from eos_jax.paper import (
+    fig1a,
+    fig1b,
     fig1c,
     fig2a,
     fig2b,
@@ -21,6 +23,7 @@ from eos_jax.paper import (
     fig7a,
     fig7b,
     fig7c,
+    fig_networks,
     figA4,
 )
 from eos_jax.paper.settings import choose, fill, stamped
@@ -49,8 +52,10 @@ class Figure(NamedTuple):
         """The settings of a run."""
         return choose(self.module.SETTINGS, self.module.QUICK, quick)
 
-    def compute(self, quick: bool = False) -> xr.Dataset:
-        """What is drawn."""
+    def compute(self, quick: bool = False, cifar10: str | None = None) -> xr.Dataset:
+        """What is drawn; a network's on CIFAR-10 from a folder, if one is given."""
+        if cifar10 is not None and "folder" in self.module.SETTINGS:
+            return self.module.compute(quick, cifar10)
         return self.module.compute(quick)
 
     def draw(self, dataset: xr.Dataset) -> Picture:
@@ -73,6 +78,8 @@ def _row(module: ModuleType, full: float, quick: float) -> Figure:
 figures: dict[str, Figure] = {
     row.name: row
     for row in (
+        _row(fig1a, 15, 5),
+        _row(fig1b, 6, 5),
         _row(fig1c, 4, 4),
         _row(fig2a, 3, 3),
         _row(fig2b, 8, 3),
@@ -85,6 +92,7 @@ figures: dict[str, Figure] = {
         _row(fig7b, 2, 2),
         _row(fig7c, 2, 2),
         _row(figA4, 6, 6),
+        _row(fig_networks, 20, 8),
     )
 }
 """All figures by name, in the paper's order."""

@@ -14,6 +14,7 @@ from eos_jax import plots
 from eos_jax.paper import report
 from eos_jax.paper.claims import Measurement, claims
 from eos_jax.paper.figures import figures
+from eos_jax.paper.settings import stamped
 
 GROUPS = ("all", "figures", "claims")
 _SECONDS_OF_A_CLAIM = (4.0, 1.0)
@@ -62,6 +63,7 @@ def run(
     names: Sequence[str],
     out: str | PathLike,
     quick: bool = False,
+    cifar10: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> report.Report:
     """Make the figures and check the claims named, and write pictures, data and report.
@@ -71,6 +73,7 @@ def run(
       out: folder to write to: NAME.png, data/NAME.zarr, report.html and report.md. What is there
         under these names is replaced.
       quick: smaller grids and shorter runs.
+      cifar10: folder of CIFAR-10's binary files, which networks then train on.
       say: is given a line after each figure and claim.
 
     Returns:
@@ -87,7 +90,7 @@ def run(
     try:
         for i, name in enumerate(names):
             if name in figures:
-                entry = _make(name, out, quick)
+                entry = _make(name, out, quick, cifar10)
                 done.figures.append(entry)
             else:
                 entry = _check(name, quick)
@@ -106,12 +109,13 @@ def run(
     return done
 
 
-def _make(name: str, out: Path, quick: bool) -> report.FigureEntry:
+def _make(name: str, out: Path, quick: bool, cifar10: str | None) -> report.FigureEntry:
     figure = figures[name]
     began = time.perf_counter()
     entry = report.FigureEntry(name, figure.title, figure.settings(quick), figure.stated())
     try:
-        dataset = figure.compute(quick)
+        dataset = figure.compute(quick, cifar10)
+        entry.settings = stamped(dataset)
         entry.compute_seconds = time.perf_counter() - began
         plots.save(figure.draw(dataset), out / f"{name}.png")
         dataset.to_zarr(out / "data" / f"{name}.zarr", mode="w", zarr_format=3, consolidated=False)
