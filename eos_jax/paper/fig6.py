@@ -14,7 +14,7 @@ from eos_jax import plots
 from eos_jax.paper.settings import choose, stamp, stamped
 
 SETTINGS = {"box": [0.0, 6.0], "points": 512, "eta": 0.2, "steps": 50_000, "band": 0.1}
-QUICK = {"points": 96, "steps": 5000}
+QUICK = {"points": 96, "steps": 20_000}
 STATED = ("box",)
 CAPTION = (
     "Final sharpness of 1/2 (1 - x y y)^2 from {points} x {points} starts in the square over "
