@@ -190,7 +190,7 @@ def outcome_map(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
                 label=f"steps until {kind.name.lower()}",
                 shrink=0.9,
                 pad=0.02,
-                ticks=[float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4)],
+                ticks=_whole_ticks(low, high),
                 format="%g",
             )
             bar.ax.set_ylim(low, high)
@@ -377,6 +377,12 @@ def _image(ax, data, values, **kwargs):
         rasterized=True,
         **kwargs,
     )
+
+
+def _whole_ticks(low: float, high: float) -> list[float]:
+    """A few numbers of steps from low to high, of two digits where that is exact enough."""
+    ticks = (float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4))
+    return sorted({float(np.clip(round(tick), np.ceil(low), np.floor(high))) for tick in ticks})
 
 
 def _legend_below(ax, handles) -> None:

@@ -28,10 +28,11 @@ CAPTION = (
     "Loss and sharpness of a linear network of 2 layers (units {sizes}, activation {activation}, "
     "biases: {bias}), half the mean square error, gradient descent on all {samples} samples at "
     "once, for 2/eta = {threshold} (dashed), {steps} steps; every second step joined. Data {data} "
-    "(two classes, labels -1 and +1; folder: {folder}), weights normal with deviation factor / "
-    "sqrt(fan-in), factors {factors}, seed {seed}. The sharpness ends well below 2/eta, the "
-    "further the larger the step. The paper states 2 layers of 10 neurons and the factors, and "
-    "neither data nor start nor step sizes: in the spirit of its figure 1b."
+    "(two classes, labels -1 and +1; digits are scikit-learn's handwritten ones of 8 x 8 pixels; "
+    "folder: {folder}), weights normal with deviation factor / sqrt(fan-in), factors {factors}, "
+    "seed {seed}. The sharpness ends well below 2/eta, the further the larger the step. The paper "
+    "states 2 layers of 10 neurons and the factors, and neither data nor start nor step sizes: in "
+    "the spirit of its figure 1b."
 )
 
 

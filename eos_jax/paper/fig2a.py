@@ -18,8 +18,8 @@ STATED = ("threshold",)
 CAPTION = (
     "Gradient descent on 1/2 (1 - x x y y)^2, the four scalars coupled, for 2/eta = {threshold}, "
     "{steps} steps from {start}. Left, loss; middle, sharpness and 2/eta (dashed); right, the "
-    "orbit, every second point joined, on the curve of minima xy = 1. Each orbit ends about eta/2 "
-    "below 2/eta. The step sizes are the paper's; the start and the number of steps are not "
+    "orbit, every second point joined, on the curve of minima xy = 1. Each orbit ends less than "
+    "eta/2 below 2/eta. The step sizes are the paper's; the start and the number of steps are not "
     "stated there and were chosen to show the effect, so this is in the spirit of its figure 2a."
 )
 

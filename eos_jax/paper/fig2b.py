@@ -12,7 +12,7 @@ import eos_jax as eos
 from eos_jax import plots
 from eos_jax.paper.settings import choose, stamp, stamped
 
-SETTINGS = {"box": [0.0, 4.0], "points": 512, "eta": 0.2, "steps": 50_000, "band": 0.1}
+SETTINGS = {"box": [0.0, 4.0], "points": 1024, "eta": 0.2, "steps": 50_000, "band": 0.1}
 QUICK = {"points": 96, "steps": 5000}
 STATED = ("box", "eta", "steps", "band")
 CAPTION = (

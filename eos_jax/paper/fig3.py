@@ -22,10 +22,10 @@ QUICK = {}
 STATED = ("k",)
 CAPTION = (
     "Solutions b^2 = a k/2 + k^4/16 + C exp(8 a / k^3) of the two-step ODE for k = {k} and C = "
-    "{constants}, a from {a} at {points} points; arrows show the direction of time. Every orbit "
-    "joins the parabola C = 0 (dashed), which meets the minima b = 0 at a = -k^3/8 (star). k is "
-    "the paper's; it states neither the constants nor the range of a, so this is in the spirit of "
-    "its figure 3."
+    "{constants}, a in [{a}] at {points} points; arrows show the direction of time. As a falls "
+    "orbits run into the parabola C = 0 (dashed), which meets the minima b = 0 at a = -k^3/8 "
+    "(star); only those that begin far outside reach the minima before. k is the paper's; it "
+    "states neither the constants nor the range of a, so this is in the spirit of its figure 3."
 )
 
 

@@ -11,15 +11,15 @@ from eos_jax.paper.settings import choose, stamp
 SETTINGS = {
     "x": [3.0, 3.4],
     "y": [0.1, 0.5],
-    "points": 768,
+    "points": 1024,
     "eta": 0.2,
     "steps": 10_000,
 }
 QUICK = {"points": 160, "steps": 2000}
 STATED = ("x", "y", "eta")
 CAPTION = (
-    "Fate of {points} x {points} starts of the coupled model 1/2 (1 - x x y y)^2, x from {x}, y "
-    "from {y}, eta = {eta}: converged (blue) or diverged (orange), darker the later; at most "
+    "Fate of {points} x {points} starts of the coupled model 1/2 (1 - x x y y)^2, x in [{x}], y "
+    "in [{y}], eta = {eta}: converged (blue) or diverged (orange), darker the later; at most "
     "{steps} steps. Box and step size are the paper's, figure 7a (6a in the published version); "
     "the number of points and of steps is not stated there."
 )

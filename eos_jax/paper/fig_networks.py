@@ -31,14 +31,15 @@ CAPTION = (
     "A fully connected network of 5 layers (units {sizes}, activation {activation}, biases: "
     "{bias}), half the mean square error, gradient descent on all {samples} samples of two "
     "classes with labels -1 and +1, 2/eta = {threshold}, {steps} steps. Top: loss; sharpness, and "
-    "2/eta dashed; length of one step and of two. Bottom: the iterates' distance from the last "
-    "one, projected on the top eigenvector of the Hessian there, against the step and against the "
-    "drift (the distance in the direction, orthogonal to that eigenvector, from the end to the "
-    "start), where time runs from right to left: as in figure 7c, the branches of even and odd "
-    "steps close. Data {data} (folder: {folder}), weights normal with deviation {factors} / "
-    "sqrt(fan-in), seed {seed}. The first two steps are left out of the lower pictures. The paper "
-    "(published section 6) states the depth, the activation, the samples' number and CIFAR-10, "
-    "and neither width nor step size nor start: in its spirit."
+    "2/eta dashed; length of one step and of two. Bottom: the iterates' distance from the middle "
+    "of the last two, projected on the top eigenvector of the Hessian there, against the step and "
+    "against the drift (the distance in the direction, orthogonal to that eigenvector, from the "
+    "end to the start), where time runs from right to left: as in figure 7c, the branches of even "
+    "and odd steps close. Data {data} (digits are scikit-learn's handwritten ones of 8 x 8 "
+    "pixels; folder: {folder}), weights normal with deviation {factors} / sqrt(fan-in), seed "
+    "{seed}. The first two steps are left out of the lower pictures. The paper (published section "
+    "6) states the depth, the activation, the samples' number and CIFAR-10, and neither width nor "
+    "step size nor start: in its spirit."
 )
 
 

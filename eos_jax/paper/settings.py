@@ -54,7 +54,11 @@ def written(value: Any) -> str:
       ('0.2', '8, 10, 12', '(6, 0.1), (2, 3)')
       >>> written(150_000), written({"x": 3.2, "y": 0.25})
       ('150,000', 'x = 3.2, y = 0.25')
+      >>> written(True), written(None)
+      ('yes', 'none')
     """
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {written(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
@@ -63,7 +67,7 @@ def written(value: Any) -> str:
             for each in value
         )
         return ", ".join(inner)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+    if isinstance(value, int) and abs(value) >= 10_000:
         return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -67,6 +67,7 @@ def test_the_configuration_of_the_same_name_is_the_same_sweep(name):
     for axis in "xy":
         box = settings["box"] if "box" in settings else settings[axis]
         assert [found.axes[axis].start, found.axes[axis].stop] == box
+        assert found.axes[axis].num == settings["points"]
 
 
 @pytest.mark.parametrize("name", [n for n in figures if n not in ("fig1a", "fig_networks")])
@@ -159,6 +160,9 @@ def test_6_concentrates_in_the_corner_of_large_x_only():
     assert large_y.sum() < 0.05 * large_x.sum()
     # eta^2 / 4 to leading order
     assert np.median(gap.values[large_x]) == pytest.approx(0.2**2 / 4, rel=0.1)
+    lost = (dataset.outcome == Outcome.UNDECIDED).values & (y > 0)  # at saddles, as the caption says
+    assert lost.any() and (dataset.x_final.values[lost] < 0).all()
+    assert np.allclose(dataset.y_final.values[lost], 0, atol=1e-3)
 
 
 def test_7a_holds_both_fates_finely_mixed():
