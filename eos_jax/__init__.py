@@ -2,6 +2,7 @@
 
 from eos_jax import objectives, observers, updates
 from eos_jax.curvature import hessian, hessian_vector_product, sharpness
+from eos_jax.kernel import set_process_flags
 from eos_jax.objectives import gradient, loss
 from eos_jax.outcomes import Outcome, Stop
 from eos_jax.simulate import iterate, simulate
@@ -18,6 +19,7 @@ __all__ = [
     "objectives",
     "observers",
     "orbits",
+    "set_process_flags",
     "sharpness",
     "simulate",
     "sweep",

@@ -2,18 +2,21 @@
 
 import contextlib
 import functools
-import importlib.util
+import importlib.machinery
 import inspect
 import io
 import os
 import re
 import signal
 import sys
+import types
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+from eos_jax.kernel import set_process_flags
 
 KINDS = Literal["sharpness", "outcome"]
 
@@ -39,7 +42,12 @@ def sweep(
 
     settings = configuration.load(config, set)
     own = load_objective(objective) if objective else None
-    dataset = run(**configuration.arguments(settings, own), out=out, force=force)
+    try:
+        dataset = run(**configuration.arguments(settings, own), out=out, force=force)
+    except ValueError as error:  # names key and value; the file is known here
+        raise ValueError(f"{config}: {error}") from None
+    except MemoryError as error:
+        raise ValueError(f"{config}: too large for memory: {error}") from None
     print("\n".join(summary(dataset)))
     print(f"wrote {out}")
 
@@ -141,31 +149,54 @@ def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:
 
 
 def summary(dataset) -> list[str]:
-    """Lines that say how many lanes had which fate, and the sharpness that was reached."""
+    """Lines that say how many lanes had which fate, and the sharpness that was reached.
+
+    The dataset is read a slab at a time; medians are those of at most some million lanes.
+    """
     import numpy as np
 
     from eos_jax.outcomes import Outcome
 
-    outcome = dataset.outcome.values
-    counts = Counter({Outcome(k): n for k, n in enumerate(np.bincount(outcome.ravel())) if n})
+    single = dataset.eta.ndim == 0
+    threshold = 2 / float(dataset.eta) if single else np.nan
+    counts, in_band, reached = Counter(), 0, []
+    thin = max(1, dataset.outcome.size // 2**20)
+    for slab in _slabs(dataset[["outcome", "sharpness"]]):
+        outcome, sharpness = slab.outcome.values.ravel(), slab.sharpness.values.ravel()
+        counts.update(dict(enumerate(np.bincount(outcome))))
+        sharpness = sharpness[outcome == Outcome.CONVERGED]
+        in_band += int(np.sum((sharpness > threshold - 0.1) & (sharpness < threshold)))
+        if sharpness.size:
+            reached += [sharpness[::thin], [sharpness.min(), sharpness.max()]]
     lines = [
-        f"{kind.name.lower():10} {n:>12,} lanes  {n / outcome.size:7.2%}"
+        f"{Outcome(kind).name.lower():10} {n:>14,} lanes  {n / dataset.outcome.size:7.2%}"
         for kind, n in sorted(counts.items())
+        if n
     ]
-    reached = dataset.sharpness.values[outcome == Outcome.CONVERGED]
-    if reached.size:
-        low, middle, high = np.quantile(reached, [0, 0.5, 1])
+    values = np.concatenate(reached) if reached else np.zeros(0)
+    if values.size:
+        low, middle, high = np.quantile(values, [0, 0.5, 1])
         lines.append(f"sharpness of converged lanes: {low:.6f} to {high:.6f}, median {middle:.6f}")
-    if "eta" in dataset.coords and dataset.eta.ndim == 0:
-        threshold = 2 / float(dataset.eta)
+    if single:
         lines.append(f"stability threshold 2/eta: {threshold:.6f}")
-        band = reached[(reached > threshold - 0.1) & (reached < threshold)]
-        if band.size:
-            lines.append(
-                f"within 0.1 below 2/eta: {band.size:,} lanes, median sharpness "
-                f"{np.median(band):.9f}"
-            )
+    band = values[(values > threshold - 0.1) & (values < threshold)]
+    if band.size:  # of the many lanes of a large result, some
+        lines.append(
+            f"within 0.1 below 2/eta: {in_band:,} lanes, median sharpness {np.median(band):.9f}"
+        )
     return lines
+
+
+def _slabs(dataset, lanes=2**22):
+    """Pieces of a dataset along its first dimension, of about so many lanes."""
+    if not dataset.outcome.ndim:
+        yield dataset
+        return
+    first, size = dataset.outcome.dims[0], dataset.outcome.shape[0]
+    chunk = dataset.outcome.encoding.get("chunks", (1,))[0]
+    rows = max(1, lanes // (dataset.outcome.size // size) // chunk) * chunk
+    for start in range(0, size, rows):
+        yield dataset.isel({first: slice(start, start + rows)}).load()
 
 
 def load_objective(place: str):
@@ -177,18 +208,21 @@ def load_objective(place: str):
         raise ValueError(f"Option --objective must be FILE.py:FUNCTION, but got {place!r}.")
     if not Path(file).is_file():
         raise ValueError(f"Option --objective: no file {file!r}.")
-    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"Option --objective: {file} fails with {error!r}.") from error
-    found = getattr(module, name, None)
-    if isinstance(found, Objective):
-        return found
-    if not inspect.isfunction(found):
-        raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
-    return from_function(found)
+        loader = importlib.machinery.SourceFileLoader(Path(file).stem, file)
+        module = types.ModuleType(loader.name)
+        module.__file__ = file
+        loader.exec_module(module)
+        found = getattr(module, name, None)
+        if isinstance(found, Objective):
+            return found
+        if inspect.isfunction(found):
+            return from_function(found)
+    except ValueError as error:
+        raise ValueError(f"Option --objective {place}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a user's own code raises
+        raise ValueError(f"Option --objective: {place} fails with {error!r}.") from error
+    raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
 
 
 COMMANDS = {
@@ -207,6 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
       arguments: the command line without the program's name; by default the process's own.
     """
     signal.signal(signal.SIGTERM, _interrupted)
+    set_process_flags()
     try:
         _parse_and_run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ A configuration is plain data: unknown keys are refused, nothing in it is execut
 option.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -59,6 +60,10 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     combine: Literal["product", "zip"] = "product"
     dtype: Literal["float64", "float32"] = "float64"
     tile: int | None = None
+
+
+_CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
+            "dtype": ("float64", "float32")}  # fmt: skip
 
 
 def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
@@ -144,6 +149,8 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
         return f"unknown key `{name}` = {given!r}; allowed here: {allowed}."
     if not key:
         return f"{message}."
+    if message.startswith("Invalid enum value"):
+        message = f"must be one of {', '.join(_CHOICES[path[-1]])}"
     return f"key `{key}` = {value!r}: {message}."
 
 
@@ -163,6 +170,17 @@ def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | fl
         return np.asarray(axis, float)
     if axis.num < 1:
         raise ValueError(f"Key `axes.{name}.num` must be at least 1, but got {axis.num}.")
+    if not math.isfinite(axis.start) or not math.isfinite(axis.stop - axis.start):
+        raise ValueError(
+            f"Key `axes.{name}` must be a range of finite length, but got "
+            f"{axis.start} to {axis.stop}."
+        )
+    try:
+        np.empty(axis.num)
+    except MemoryError:
+        raise ValueError(
+            f"Key `axes.{name}.num` must fit into memory, but got {axis.num}."
+        ) from None
     if axis.spacing == "linear":
         return np.linspace(axis.start, axis.stop, axis.num)
     if axis.start <= 0 or axis.stop <= 0:
@@ -189,10 +207,10 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
     named = dict(configuration.objective or {})
     name = named.pop("name", None)
     if objective is None:
-        if name is None:
+        if not isinstance(name, str):
             raise ValueError(
-                "Key `objective.name` must be given: one of "
-                f"{', '.join(sorted(objectives.registry))}, or a function with --objective."
+                f"Key `objective.name` must be one of {', '.join(sorted(objectives.registry))}, "
+                f"but got {name!r}; a function of your own is given with --objective."
             )
         objective = objectives.make(name, **named)
     elif name not in (None, objective.name) or named:
@@ -220,6 +238,9 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
 def update_rule(named: dict[str, Any] | None) -> updates.Update:
     """The update rule that a configuration names."""
     named = dict(named or {"name": "gradient_descent"})
-    if "name" not in named:
-        raise ValueError(f"Key `update.name` must be given, but got update = {named!r}.")
+    if not isinstance(named.get("name"), str):
+        raise ValueError(
+            f"Key `update.name` must be one of {', '.join(updates.NAMES)}, "
+            f"but got update = {named!r}."
+        )
     return updates.make(**named)

@@ -4,9 +4,8 @@ Sharpness is the largest eigenvalue of the full Hessian, not the one largest in 
 the minima the smallest eigenvalue is often the larger in modulus, and a plain power iteration
 returns that one. Three ways to it share one meaning:
 
-- `exact` builds the Hessian. Small ones are diagonalised by Jacobi rotations written over lanes,
-  which costs as much as some tens of gradient steps; `eigvalsh`, one lane at a time, costs
-  thousands.
+- `exact` builds the Hessian. Small ones are diagonalised by Jacobi rotations over all lanes, which
+  costs as much as some tens of gradient steps; `eigvalsh`, one lane at a time, costs thousands.
 - `power` needs Hessian-vector products only. It measures the spectral radius first and shifts the
   spectrum by it, so that the largest eigenvalue is the largest in modulus too.
 - `lanczos` builds a Krylov space, for large models.
@@ -18,13 +17,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from matfree import decomp
 
 from eos_jax.objectives.base import Objective, Parameters, lift, over_lanes
 
 METHODS = ("exact", "power", "lanczos")
-_JACOBI_SIZE = 6  # above it, one LAPACK call per lane is the cheaper one
+MOST_JACOBI = 64
+"""Coordinates up to which Jacobi rotations diagonalise a Hessian; larger ones go to LAPACK."""
+
+_MOST_UNROLLED = 6  # rotations written out one by one; above it a round of them is a matrix
 _TILE = 1024  # lanes whose Hessians stay in the first-level cache
 
 
@@ -46,12 +49,14 @@ class PowerIteration(NamedTuple):
 
 def _flat_loss(objective: Objective, params: Parameters):
     """The full loss as a function of one vector, and the vector of `params`."""
-    flat, unravel = ravel_pytree(lift(objective, params))
-    return lambda vector: objective.full_loss(unravel(vector)), flat
+    full = lift(objective, params)
+    # a list, because ravelling a dict would sort its names
+    flat, unravel = ravel_pytree([full[name] for name in objective.parameters])
+    return lambda v: objective.full_loss(dict(zip(objective.parameters, unravel(v)))), flat
 
 
 def hessian(objective: Objective, params: Parameters) -> jax.Array:
-    """The Hessian of the full-space loss, copies next to each other in the order of names.
+    """The Hessian of the full-space loss, copies next to each other in the order of parameters.
 
     Args:
       objective: the objective.
@@ -176,8 +181,10 @@ def largest_eigenvalue(matrix: jax.Array) -> jax.Array:
       2.0
     """
     size = len(matrix)
-    if size > _JACOBI_SIZE:
+    if size > MOST_JACOBI:
         return jnp.linalg.eigvalsh(matrix)[-1]
+    if size > _MOST_UNROLLED:
+        return jnp.max(jnp.diag(_jacobi_rounds(matrix)))
     upper = {(i, j): matrix[i, j] for i in range(size) for j in range(i, size)}
     sweeps = 0 if size == 1 else 1 if size == 2 else 4 + size // 2
     upper = jax.lax.fori_loop(0, sweeps, lambda _, entries: _jacobi_sweep(entries, size), upper)
@@ -191,10 +198,7 @@ def _jacobi_sweep(entries, size):
     for p in range(size):
         for q in range(p + 1, size):
             off, difference = entries[p, q], entries[q, q] - entries[p, p]
-            root = jnp.abs(difference) + jnp.sqrt(difference * difference + 4 * off * off)
-            # tangent of the smaller angle; nothing is left to annul where the root underflows
-            ratio = jnp.where(difference < 0, -2.0, 2.0) * off / root
-            tangent = jnp.where(root > 0, ratio, 0.0)
+            tangent = _tangent(off, difference)
             cosine = jax.lax.rsqrt(1 + tangent * tangent)
             sine = tangent * cosine
             # without the barrier each entry would compute the angles anew
@@ -208,6 +212,42 @@ def _jacobi_sweep(entries, size):
                 entries[at(k, q)] = sine * first + cosine * second
             entries = jax.lax.optimization_barrier(entries)
     return entries
+
+
+def _jacobi_rounds(matrix):
+    """Ten sweeps of rotations of disjoint pairs of axes at once, each round a product of matrices.
+
+    Not LAPACK: two programs that run side by side on a CPU and both call its batched routines
+    wait for each other's threads for ever (jaxlib 0.10.1), and sweeps run programs side by side.
+    """
+    size = len(matrix)
+    even = size + size % 2  # an axis of zeros changes no rotation
+    matrix = jnp.pad(matrix, (0, even - size))
+    # a tournament: in even - 1 rounds every axis meets every other once
+    circle = np.arange(even)
+    rounds = []
+    for _ in range(even - 1):
+        rounds.append((circle[: even // 2], circle[: even // 2 - 1 : -1]))
+        circle = np.concatenate([circle[:1], np.roll(circle[1:], 1)])
+    schedule = jnp.asarray(rounds)
+
+    def rotate(index, matrix):
+        p, q = schedule[index % (even - 1)]
+        tangent = _tangent(matrix[p, q], matrix[q, q] - matrix[p, p])
+        cosine = jax.lax.rsqrt(1 + tangent * tangent)
+        sine = tangent * cosine
+        rotation = jnp.zeros_like(matrix).at[p, p].set(cosine).at[q, q].set(cosine)
+        rotation = rotation.at[p, q].set(sine).at[q, p].set(-sine)
+        return rotation.T @ matrix @ rotation
+
+    return jax.lax.fori_loop(0, 10 * (even - 1), rotate, matrix)[:size, :size]
+
+
+def _tangent(off, difference):
+    """Tangent of the smaller angle that annuls `off`; 0 where nothing is left to annul."""
+    root = jnp.abs(difference) + jnp.sqrt(difference * difference + 4 * off * off)
+    ratio = jnp.where(difference < 0, -2.0, 2.0) * off / root
+    return jnp.where(root > 0, ratio, 0.0)  # the root may underflow
 
 
 def power_iteration(

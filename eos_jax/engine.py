@@ -3,18 +3,19 @@
 Lanes live in buffers of one fixed shape, the undecided ones in front. Each round runs them for
 some blocks of 32 steps with the bare kernel and examines every lane once per block, at its end.
 A lane that looks decided there keeps the state of the block's beginning. Such lanes are gathered
-and replayed step by step with everything checked, which gives the exact step at which they were
-decided; the holes they leave are filled from the back. Shapes never change, so nothing recompiles
-as lanes drain, and a lane's own history alone determines its result, whatever its neighbours, the
-size of the tile or the device.
+and replayed with every step examined, which gives the exact step at which they were decided; the
+holes they leave are filled from the back. Shapes never change, so nothing recompiles as lanes
+drain, and a lane's own history alone determines its result, whatever its neighbours, the size of
+the tile or the device.
 
-Exactly: within a block a lane is decided at the first point beyond the escape radius, or at the
-first point within tolerance if that point is linearly stable. A lane that leaves the escape
-radius or the tolerance and is back at the end of the block has not been seen.
+Exactly: within a block a lane is decided at its first point within tolerance if that point is
+linearly stable, else at its first point beyond the escape radius. A lane that leaves the escape
+radius or comes within tolerance, and has changed its mind at the end of the block, was not seen.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +25,17 @@ from eos_jax import observers
 from eos_jax.kernel import COMPILER_OPTIONS
 from eos_jax.objectives.base import Objective
 from eos_jax.outcomes import Outcome, Stop, escaped, excess_loss
-from eos_jax.simulate import advance, advance_lanes
+from eos_jax.simulate import advance_lanes
 from eos_jax.updates import Update
 
 BLOCK = 32
 """Steps between examinations. Part of what a result means, so not a setting."""
+
+_NEVER = -1.0  # a tolerance that no excess loss is below
+
+_PORTION = 16  # groups that are replayed and moved at once
+
+_compiled = functools.partial(jax.jit, static_argnums=0, compiler_options=COMPILER_OPTIONS)
 
 
 class Program(NamedTuple):
@@ -53,61 +60,112 @@ class Lanes(NamedTuple):
     """Lanes in flight; every leaf has a leading axis of lanes."""
 
     params: dict[str, jax.Array]
-    state: tuple
+    state: Any
     eta: jax.Array
     steps: jax.Array
 
 
-def _take(lanes, start, width):
-    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, width), lanes)
+def run_tile(
+    program: Program,
+    starts: Mapping[str, np.ndarray],
+    horizon: int,
+    on_round: Callable[[int], Any] = lambda lanes_decided: None,
+) -> dict[str, np.ndarray]:
+    """The results of one tile.
 
+    Args:
+      program: what to run.
+      starts: for each parameter and eta, an array of shape (lanes,) + the parameter's shape.
+      horizon: steps at most.
+      on_round: called after every round with the number of lanes it decided; where signals and
+        progress act.
 
-def _put(lanes, part, start):
-    return jax.tree.map(
-        lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, start, 0), lanes, part
+    Returns:
+      A dict of arrays of shape (lanes,) + ...
+    """
+    count = len(starts["eta"])
+    capacity = program.width * program.groups
+    valid = np.logical_and.reduce(
+        [np.isfinite(v).reshape(count, -1).all(axis=1) for v in starts.values()]
     )
+    origin = np.flatnonzero(valid)  # the lane that each place of the buffers holds
+    alive = len(origin)
+
+    def buffer(values):
+        filled = np.ones((capacity, *values.shape[1:]), values.dtype)
+        filled[:alive] = values[origin]
+        return filled
+
+    params = {name: buffer(starts[name]) for name in program.objective.parameters}
+    lanes = begin(program, params, buffer(starts["eta"]))
+    results = _blank(program.objective, count, starts["eta"].dtype)
+    results["outcome"][~valid] = Outcome.INVALID
+    on_round(count - alive)
+    horizon = np.int32(horizon)
+
+    while alive:
+        # few lanes left: longer rounds, so that the host is asked as rarely as with many
+        blocks = np.int32(max(1, min(64, capacity // (4 * alive))))
+        groups = np.int32(-(-alive // program.width))
+        lanes, seen = run(program, lanes, groups, blocks, horizon)
+        found = []
+        for rows in _portions(program, np.flatnonzero(np.asarray(seen)[:alive])):
+            lanes, known, decided = _judge(program, lanes, rows, horizon)
+            found.append(rows[decided])
+            for name, values in known.items():
+                results[name][origin[rows[decided]]] = values[decided]
+        free = np.concatenate(found) if found else np.empty(0, int)
+        alive -= len(free)
+        on_round(len(free))
+        holes = free[free < alive]
+        behind = np.setdiff1d(np.arange(alive, alive + len(free)), free, assume_unique=True)
+        origin[holes] = origin[behind]
+        for to, rows in zip(_portions(program, holes), _portions(program, behind)):
+            lanes = move(program, lanes, _filled(program, to, capacity), _filled(program, rows, 0))
+    return results
 
 
-def _where(mask, yes, no):
-    """Choose whole lanes."""
-    return jax.tree.map(
-        lambda a, b: jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - 1)), a, b), yes, no
-    )
+def _judge(program, lanes, rows, horizon):
+    """What becomes of the lanes at `rows`; those not decided are put where their block ended."""
+    buffer, groups = _filled(program, rows, 0), np.int32(-(-len(rows) // program.width))
+    tolerance = program.stop.tolerance if program.stop else _NEVER
+    known, ends = decide(program, lanes, buffer, groups, horizon, tolerance)
+    known = {name: np.asarray(leaf)[: len(rows)] for name, leaf in known.items()}
+    decided = known["outcome"] != Outcome.PENDING
+    if not decided.all():
+        # within tolerance but not stable there: replayed once more, to the end of the block
+        last, ends = decide(program, lanes, buffer, groups, horizon, _NEVER)
+        known = {
+            name: np.where(_like(decided, values), values, np.asarray(last[name])[: len(rows)])
+            for name, values in known.items()
+        }
+        decided = known["outcome"] != Outcome.PENDING
+        nowhere = program.width * program.groups
+        places = _filled(program, np.where(decided, nowhere, rows), nowhere)
+        lanes = put_back(program, lanes, ends, places)
+    return lanes, known, decided
 
 
-def _looks_decided(program, params):
-    """Per lane: within tolerance of the floor, or escaped."""
-    if program.stop is None:
-        return jnp.zeros(len(next(iter(params.values()))), bool)
-    tolerance, escape = program.stop
-    return jax.vmap(lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape))(
-        params
-    )
-
-
-@functools.partial(jax.jit, static_argnums=0, compiler_options=COMPILER_OPTIONS)
+@_compiled
 def begin(program: Program, params, eta) -> Lanes:
     """Lanes at their starts."""
     state = jax.vmap(lambda p, e: program.rule.init(program.objective, p, e))(params, eta)
     return Lanes(params, state, eta, jnp.zeros(eta.shape, jnp.int32))
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
+@functools.partial(_compiled, donate_argnums=1)
 def run(program: Program, lanes: Lanes, groups, blocks, horizon):
     """Advance the first groups by some blocks each; also says which lanes look decided.
 
     A lane that does, or that has less than a block to its horizon, stays at its block's beginning.
     """
 
+    def step(state, constants):
+        return program.rule.step(program.objective, *state, *constants)
+
     def one_block(_, carry):
         lanes, seen = carry
-        params, state = advance_lanes(
-            program.objective,
-            program.rule,
-            (lanes.params, lanes.state),
-            lanes.eta,
-            BLOCK,
-        )
+        params, state = advance_lanes(step, (lanes.params, lanes.state), (lanes.eta,), BLOCK)
         moved = Lanes(params, state, lanes.eta, lanes.steps + BLOCK)
         seen = seen | (moved.steps > horizon) | _looks_decided(program, params)
         return _where(seen, lanes, moved), seen
@@ -124,78 +182,108 @@ def run(program: Program, lanes: Lanes, groups, blocks, horizon):
     return jax.lax.fori_loop(0, groups, one_group, (lanes, jnp.zeros(lanes.eta.shape, bool)))
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=COMPILER_OPTIONS)
-def decide(program: Program, lanes: Lanes, chosen, groups, horizon):
-    """Replay one block of the chosen lanes step by step.
+@_compiled
+def decide(program: Program, lanes: Lanes, chosen, groups, horizon, tolerance):
+    """Replay one block of the chosen lanes, stopping each at the first point that may decide it.
 
     Returns:
-      What is known of each chosen lane, in the order chosen, and the lanes at their blocks' ends.
+      What is known of each chosen lane, in the order chosen, and the lanes where they stopped.
     """
 
     def one_group(index, carry):
-        rows = jax.lax.dynamic_slice_in_dim(chosen, index * program.width, program.width)
+        rows = _take(chosen, index * program.width, program.width)
         group = jax.tree.map(lambda leaf: leaf[rows], lanes)
-        return _put(carry, _replay(program, group, horizon), index * program.width)
+        return _put(carry, _replay(program, group, horizon, tolerance), index * program.width)
 
-    empty = jax.tree.map(
-        lambda leaf: jnp.zeros((len(chosen), *leaf.shape[1:]), leaf.dtype),
-        jax.eval_shape(lambda lanes: _replay(program, lanes, horizon), lanes),
-    )
+    shapes = jax.eval_shape(lambda lanes: _replay(program, lanes, horizon, tolerance), lanes)
+    empty = jax.tree.map(lambda leaf: jnp.zeros((len(chosen), *leaf.shape[1:]), leaf.dtype), shapes)
     return jax.lax.fori_loop(0, groups, one_group, empty)
 
 
-def _replay(program, lanes, horizon):
-    objective, rule = program.objective, program.rule
+@functools.partial(_compiled, donate_argnums=1)
+def move(program: Program, lanes: Lanes, holes, sources) -> Lanes:
+    """Copy the lanes at `sources` into the places `holes`; a place beyond the end means none."""
+    return jax.tree.map(lambda leaf: leaf.at[holes].set(leaf[sources], mode="drop"), lanes)
 
-    def examine(lanes):
-        """Whether each lane has to stop here, and whether it is within tolerance."""
-        at_end = lanes.steps >= horizon
-        if program.stop is None:
-            return at_end, jnp.zeros_like(at_end)
-        tolerance, escape = program.stop
-        gone = jax.vmap(lambda p: escaped(p, escape))(lanes.params)
-        near = jax.vmap(lambda p: excess_loss(objective, p) < tolerance)(lanes.params)
-        return gone | at_end, near & ~gone
 
-    def step(carry):
-        lanes, calm, found = carry
-        halted, near = examine(lanes)
-        calm = _where(near & ~found, lanes, calm)
-        params, state = jax.vmap(lambda s, e: rule.step(objective, *s, e))(
-            (lanes.params, lanes.state), lanes.eta
-        )
-        moved = Lanes(params, state, lanes.eta, lanes.steps + 1)
-        return _where(halted, lanes, moved), calm, found | near
+@functools.partial(_compiled, donate_argnums=1)
+def put_back(program: Program, lanes: Lanes, ends: Lanes, places) -> Lanes:
+    """Lanes that were replayed and not decided, where their blocks ended."""
+    return jax.tree.map(lambda leaf, end: leaf.at[places].set(end, mode="drop"), lanes, ends)
 
-    end, calm, found = advance(step, (lanes, lanes, jnp.zeros(lanes.eta.shape, bool)), BLOCK)
-    halted, near = examine(end)
-    calm, found = _where(near & ~found, end, calm), found | near
+
+def _replay(program, lanes, horizon, tolerance):
+    objective, rule, stop, *_ = program
+    # in the lanes' own dtype, so that the step below is one kind of arithmetic
+    left = jnp.minimum(horizon - lanes.steps, BLOCK).astype(lanes.eta.dtype)
+    tolerance = jnp.full_like(lanes.eta, tolerance)
+
+    def near(params, tolerance):
+        return excess_loss(objective, params) < tolerance
+
+    def gone(params):
+        return escaped(params, stop.escape) if stop else jnp.zeros((), bool)
+
+    def step(state, constants):
+        params, rest, taken = state
+        eta, left, tolerance = constants
+        halted = near(params, tolerance) | gone(params) | (taken >= left)
+        moved = (*rule.step(objective, params, rest, eta), taken + 1)
+        return jax.tree.map(lambda old, new: jnp.where(halted, old, new), state, moved)
+
+    start = (lanes.params, lanes.state, jnp.zeros_like(lanes.eta))
+    params, state, taken = advance_lanes(step, start, (lanes.eta, left, tolerance), BLOCK)
+    steps = lanes.steps + taken.astype(lanes.steps.dtype)
 
     def measure(params):
         here = observers.Sample(objective, params, None, None, None)
         return observers.loss(here), observers.sharpness(here)
 
-    calm_loss, calm_sharpness = jax.vmap(measure)(calm.params)
-    converged = found & (calm_sharpness < rule.threshold(calm.eta))
-    end_loss, end_sharpness = jax.vmap(measure)(end.params)
-    if program.stop is None:
-        gone = jnp.zeros_like(halted)
-    else:
-        gone = jax.vmap(lambda p: escaped(p, program.stop.escape))(end.params)
-    outcome = jnp.where(
-        converged,
-        Outcome.CONVERGED,
-        jnp.where(gone, Outcome.DIVERGED, jnp.where(halted, Outcome.UNDECIDED, Outcome.PENDING)),
-    ).astype(jnp.uint8)
-    last = _where(converged, calm, end)
+    loss, sharpness = jax.vmap(measure)(params)
+    stable = sharpness < rule.threshold(lanes.eta)
+    outcome = jnp.select(
+        [jax.vmap(near)(params, tolerance) & stable, jax.vmap(gone)(params), steps >= horizon],
+        [jnp.uint8(o) for o in (Outcome.CONVERGED, Outcome.DIVERGED, Outcome.UNDECIDED)],
+        jnp.uint8(Outcome.PENDING),
+    )
     results = {
         "outcome": outcome,
-        "steps": last.steps,
-        "loss": _finite(jnp.where(converged, calm_loss, end_loss)),
-        "sharpness": _finite(jnp.where(converged, calm_sharpness, end_sharpness)),
-        **{f"{name}_final": _finite(leaf) for name, leaf in last.params.items()},
+        "steps": steps,
+        "loss": _finite(loss),
+        "sharpness": _finite(sharpness),
+        **{f"{name}_final": _finite(leaf) for name, leaf in params.items()},
     }
-    return results, end
+    return results, Lanes(params, state, lanes.eta, steps)
+
+
+def _looks_decided(program, params):
+    """Per lane: within tolerance of the floor, or escaped."""
+    if program.stop is None:
+        return jnp.zeros(len(next(iter(params.values()))), bool)
+    tolerance, escape = program.stop
+    return jax.vmap(lambda p: (excess_loss(program.objective, p) < tolerance) | escaped(p, escape))(
+        params
+    )
+
+
+def _take(lanes, start, width):
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, width), lanes)
+
+
+def _put(lanes, part, start):
+    return jax.tree.map(
+        lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, start, 0), lanes, part
+    )
+
+
+def _where(mask, yes, no):
+    """Choose whole lanes."""
+    return jax.tree.map(lambda a, b: jnp.where(_like(mask, a), a, b), yes, no)
+
+
+def _like(mask, leaf):
+    """A mask over lanes with as many axes as a leaf."""
+    return mask.reshape(mask.shape + (1,) * (leaf.ndim - 1))
 
 
 def _finite(values):
@@ -203,110 +291,27 @@ def _finite(values):
     return jnp.where(jnp.isfinite(values), values, jnp.nan)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
-def move(program: Program, lanes: Lanes, holes, sources, groups) -> Lanes:
-    """Copy the lanes at `sources` into the places `holes`, a group at a time."""
-
-    def one_group(index, lanes):
-        start = index * program.width
-        to = jax.lax.dynamic_slice_in_dim(holes, start, program.width)
-        rows = jax.lax.dynamic_slice_in_dim(sources, start, program.width)
-        return jax.tree.map(lambda leaf: leaf.at[to].set(leaf[rows], mode="drop"), lanes)
-
-    return jax.lax.fori_loop(0, groups, one_group, lanes)
+def _portions(program, rows):
+    """Rows in portions whose results stay in the cache."""
+    size = program.width * min(program.groups, _PORTION)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1, compiler_options=COMPILER_OPTIONS)
-def put_back(program: Program, lanes: Lanes, ends: Lanes, places) -> Lanes:
-    """Lanes that were replayed and not decided, at their blocks' ends."""
-    return jax.tree.map(lambda leaf, end: leaf.at[places].set(end, mode="drop"), lanes, ends)
-
-
-def run_tile(program: Program, starts, horizon: int, on_round=lambda lanes_decided: None):
-    """The results of one tile.
-
-    Args:
-      program: what to run.
-      starts: for each parameter and eta, an array of shape (lanes,) + the parameter's shape.
-      horizon: steps at most.
-      on_round: called after every round with the number of lanes it decided; where signals and
-        progress act.
-
-    Returns:
-      A dict of NumPy arrays of shape (lanes,) + ...
-    """
-    starts = dict(starts)
-    count = len(starts["eta"])
-    capacity = program.width * program.groups
-    invalid = ~np.logical_and.reduce(
-        [np.isfinite(v).reshape(count, -1).all(axis=1) for v in starts.values()]
-    )
-    origin = np.flatnonzero(~invalid)  # the lane that each place of the buffers holds
-    eta = starts.pop("eta")
-
-    def padded(values):
-        buffer = np.ones((capacity, *values.shape[1:]), values.dtype)
-        buffer[: len(origin)] = values[origin]
-        return buffer
-
-    lanes = begin(program, {n: padded(v) for n, v in starts.items()}, padded(eta))
-    results = _blank(program, lanes, count)
-    results["outcome"][invalid] = Outcome.INVALID
-    on_round(int(invalid.sum()))
-    alive = len(origin)
-    origin = np.concatenate([origin, np.zeros(capacity - alive, origin.dtype)])
-    horizon = np.int32(horizon)
-
-    while alive:
-        # few lanes left: longer rounds, so that the host is asked as rarely as with many
-        blocks = max(1, min(64, capacity // (4 * alive)))
-        lanes, seen = run(program, lanes, _groups(program, alive), np.int32(blocks), horizon)
-        chosen = np.flatnonzero(np.asarray(seen)[:alive])
-        if len(chosen) == 0:
-            on_round(0)
-            continue
-        known, ends = decide(
-            program, lanes, _indices(chosen, capacity, 0), _groups(program, len(chosen)), horizon
-        )
-        known = {name: np.asarray(leaf)[: len(chosen)] for name, leaf in known.items()}
-        decided = known["outcome"] != Outcome.PENDING
-        for name, values in known.items():
-            results[name][origin[chosen[decided]]] = values[decided]
-        if not decided.all():
-            places = np.where(decided, capacity, chosen)
-            lanes = put_back(program, lanes, ends, _indices(places, capacity, capacity))
-        free = chosen[decided]
-        alive -= len(free)
-        on_round(len(free))
-        holes = free[free < alive]
-        sources = np.setdiff1d(np.arange(alive, alive + len(free)), free, assume_unique=True)
-        if len(holes):
-            lanes = move(
-                program,
-                lanes,
-                _indices(holes, capacity, capacity),
-                _indices(sources, capacity, 0),
-                _groups(program, len(holes)),
-            )
-            origin[holes] = origin[sources]
-    return results
-
-
-def _groups(program, lanes):
-    return np.int32(-(-lanes // program.width))
-
-
-def _indices(values, capacity, fill):
-    """Indices in a buffer of fixed shape."""
-    buffer = np.full(capacity, fill, np.int32)
-    buffer[: len(values)] = values
+def _filled(program, rows, fill):
+    """The rows in a buffer of the one shape that programs are compiled for."""
+    buffer = np.full(program.width * min(program.groups, _PORTION), fill, np.int32)
+    buffer[: len(rows)] = rows
     return buffer
 
 
-def _blank(program, lanes, count):
+def _blank(objective, count, dtype):
     """Result arrays with every lane pending and nothing known."""
-    kinds = jax.eval_shape(lambda lanes: _replay(program, lanes, np.int32(0))[0], lanes)
+    finals = {f"{n}_final": shape for n, shape in zip(objective.parameters, objective.shapes)}
     return {
-        name: np.full((count, *kind.shape[1:]), np.nan if kind.dtype.kind == "f" else 0, kind.dtype)
-        for name, kind in kinds.items()
+        "outcome": np.zeros(count, np.uint8),
+        "steps": np.zeros(count, np.int32),
+        **{
+            name: np.full((count, *shape), np.nan, dtype)
+            for name, shape in {"loss": (), "sharpness": (), **finals}.items()
+        },
     }

@@ -13,6 +13,9 @@ import numpy as np
 
 from eos_jax.objectives.base import Objective, check_names
 
+RESERVED = ("eta", "lane", "step", "outcome", "steps", "loss", "sharpness")
+"""Names of a result that parameters cannot have."""
+
 
 class Grid(NamedTuple):
     """The lanes of a sweep.
@@ -67,18 +70,16 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
         raise ValueError(f"Argument `combine` must be product or zip, but got {combine!r}.")
     if "eta" not in axes:
         raise ValueError("Argument `axes` must give the step size `eta`.")
-    if "eta" in objective.parameters:
-        raise ValueError("A parameter cannot be named `eta`, which is the step size.")
+    for name in objective.parameters:
+        if name in RESERVED:
+            raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
+        if not name.isidentifier():  # it becomes a folder of a store
+            raise ValueError(f"The name of a parameter must be an identifier, but got {name!r}.")
     check_names(objective, {n: v for n, v in axes.items() if n != "eta"}, "axes")
     shapes = {**dict(zip(objective.parameters, objective.shapes)), "eta": ()}
     values, along = {}, {}
     for name, given in axes.items():
-        try:
-            value = np.asarray(given, dtype)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"Argument `axes` must give `{name}` as numbers, but got {given!r}."
-            ) from None
+        value = _numbers(name, given, dtype)
         own = shapes[name]
         varies = value.ndim - len(own)
         if varies not in (0, 1) or value.shape[varies:] != own:
@@ -105,6 +106,18 @@ def make_grid(objective: Objective, axes: Mapping[str, Any], dtype, combine: str
             )
         dims, shape = (("lane",), (next(iter(lengths.values())),)) if lengths else ((), ())
     return Grid(dims, shape, values, along)
+
+
+def _numbers(name, given, dtype):
+    """An axis as an array; NumPy alone would take text for numbers and None for NaN."""
+    try:
+        value = np.asarray(given)
+    except (TypeError, ValueError):  # rows of different lengths
+        value = np.asarray(None)
+    if value.dtype.kind not in "iuf" and value.size:
+        raise ValueError(f"Argument `axes` must give `{name}` as numbers, but got {given!r}.")
+    with np.errstate(over="ignore"):  # too large for the dtype: infinite, an invalid start
+        return value.astype(dtype)
 
 
 def tile_shape(shape: tuple[int, ...], lanes: int) -> tuple[int, ...]:

@@ -29,56 +29,88 @@ COMPILER_OPTIONS = {
 }
 """For `jax.jit`, which takes them at the top level only; other platforms ignore them."""
 
-UNROLL = 4
-"""Steps in one block: beyond, the chain of dependent operations hides nothing more."""
+PROCESS_FLAGS = (
+    # loops of up to so many bytes run as one native function, not one dispatch for each turn
+    "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000"
+)
+"""What XLA reads only from the environment variable XLA_FLAGS, when JAX starts."""
+
+MOST_STEPS = 4
+"""Steps in one block at most: beyond, the chain of dependent operations hides nothing more."""
 
 _MOST_OPERATIONS = 120  # in a block; LLVM no longer unrolls the two rows of a larger one
 
 _CHEAP = frozenset(
-    "abs add add_any broadcast_in_dim convert_element_type copy copy_p div integer_pow max min "
-    "mul neg select_n square sub".split()
+    "abs add add_any and broadcast_in_dim convert_element_type copy copy_p div eq ge gt "
+    "integer_pow le lt max min mul ne neg not or select_n square sub".split()
 )
 
 
-def fused(step: Callable, unroll: int) -> Callable:
-    """`unroll` steps of all lanes as one loop with several outputs; on XLA:CPU only.
+def set_process_flags() -> None:
+    """Set XLA's process-wide options for sweeps; call it before anything is computed with JAX.
+
+    The command does so by itself. In a program of your own it makes sweeps on a CPU somewhat
+    faster. Options that are set already are left alone. A store records the options, and is
+    resumed under the same ones only.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> eos.set_process_flags()  # first thing in a program  # doctest: +SKIP
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_backend_extra_options" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {PROCESS_FLAGS}".strip()
+
+
+def fused(step: Callable, steps: int) -> Callable:
+    """A block of steps of all lanes as one loop with several outputs; on XLA:CPU only.
 
     Args:
-      step: (tuple of scalars, eta) -> tuple of scalars, elementwise.
-      unroll: steps in the block.
+      step: (tuple of scalars, tuple of constants) -> tuple of scalars, elementwise.
+      steps: how many in the block.
 
     Returns:
-      (tuple of arrays (lanes,), eta (lanes,)) -> tuple of arrays (lanes,).
+      The same function of tuples of arrays of shape (lanes,), `steps` times.
     """
 
-    def block(params, eta):
-        operands = [jnp.broadcast_to(a, (2, *a.shape)) for a in (*params, eta)]
-        zero = jnp.zeros((), eta.dtype)
+    def block(values, constants):
+        operands = [jnp.broadcast_to(a, (2, *a.shape)) for a in (*values, *constants)]
+        dtype = operands[0].dtype
+        count = len(values)
 
         def combine(accumulated, row):
             # the last accumulator tells the rows apart: 0 before the first, 1 after it
             first = accumulated[-1] == 0
-            now = tuple(jax.lax.select(first, r, a) for a, r in zip(accumulated[:-1], row[:-1]))
+            now = tuple(map(functools.partial(jax.lax.select, first), row[:count], accumulated))
             later = now
-            for _ in range(unroll):
-                later = step(later, row[-1])
-            chosen = (jax.lax.select(first, a, b) for a, b in zip(now, later))
-            return (*chosen, jnp.ones((), eta.dtype))
+            for _ in range(steps):
+                later = step(later, tuple(row[count:]))
+            chosen = map(functools.partial(jax.lax.select, first), now, later)
+            return (*chosen, *(jnp.ones((), dtype) for _ in constants))
 
-        reduced = jax.lax.reduce(operands, [zero] * len(operands), combine, (0,))
+        reduced = jax.lax.reduce(operands, [jnp.zeros((), dtype)] * len(operands), combine, (0,))
         # an output that nobody uses sends a StableHLO pass into exponential time
-        return tuple(jax.lax.optimization_barrier(tuple(reduced))[:-1])
+        return tuple(jax.lax.optimization_barrier(tuple(reduced))[:count])
 
     return block
 
 
-def applies(step: Callable, params: tuple, eta) -> bool:
-    """Whether a step is worth fusing: cheap arithmetic on two or more scalars for each lane."""
-    if len(params) < 2 or any(leaf.ndim != 1 for leaf in params) or not runs_in_order(eta.dtype):
-        return False
-    scalar = jax.ShapeDtypeStruct((), eta.dtype)
-    operations = list(_operations(jax.make_jaxpr(step)((scalar,) * len(params), scalar).jaxpr))
-    return set(operations) <= _CHEAP and len(operations) * UNROLL <= _MOST_OPERATIONS
+def block_steps(step: Callable, values: tuple, constants: tuple) -> int:
+    """How many steps to fuse into a block; 0 where fusing does not pay or is not possible.
+
+    It pays for cheap arithmetic on two or more scalars of one dtype for each lane.
+    """
+    dtypes = {leaf.dtype for leaf in (*values, *constants)}
+    if len(values) < 2 or len(dtypes) > 1 or any(leaf.ndim != 1 for leaf in (*values, *constants)):
+        return 0
+    (dtype,) = dtypes
+    scalar = jax.ShapeDtypeStruct((), dtype)
+    traced = jax.make_jaxpr(step)((scalar,) * len(values), (scalar,) * len(constants))
+    operations = list(_operations(traced.jaxpr))
+    if not set(operations) <= _CHEAP or not runs_in_order(dtype):
+        return 0
+    fit = _MOST_OPERATIONS // len(operations)
+    return next((steps for steps in (MOST_STEPS, 2, 1) if steps <= fit), 0)
 
 
 def _operations(jaxpr):
@@ -95,24 +127,24 @@ def _operations(jaxpr):
 def runs_in_order(dtype) -> bool:
     """Whether this XLA:CPU runs a reduction row by row, on a map that would show it."""
 
-    def step(state, eta):
-        x, y = state
+    def step(state, constants):
+        (x, y), (eta,) = state, constants
         return x - eta * y, y + eta * (x * y - 1)
 
     x = np.linspace(0.1, 0.9, 67, dtype=dtype)
     y, eta = np.flip(x) * 2, x / 3
     wanted = (x, y)
-    for _ in range(2 * UNROLL):
-        wanted = step(wanted, eta)
+    for _ in range(2 * MOST_STEPS):
+        wanted = step(wanted, (eta,))
 
-    def two_blocks(params, eta):
-        block = fused(step, UNROLL)
-        return block(block(params, eta), eta)
+    def two_blocks(state, constants):
+        block = fused(step, MOST_STEPS)
+        return block(block(state, constants), constants)
 
     def run():
         with jax.enable_x64(dtype == np.float64), jax.default_device(jax.devices("cpu")[0]):
             compiled = jax.jit(two_blocks, compiler_options=COMPILER_OPTIONS)
-            return compiled((jnp.asarray(x), jnp.asarray(y)), jnp.asarray(eta))
+            return compiled((jnp.asarray(x), jnp.asarray(y)), (jnp.asarray(eta),))
 
     with ThreadPoolExecutor(1) as outside:  # of whatever the caller is tracing
         found = outside.submit(run).result()

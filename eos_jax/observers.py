@@ -6,12 +6,14 @@ after one more sample) and `finalize` (the result, from the accumulator and the 
 measured at a point is a *measure*: a function of a `Sample`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from eos_jax.curvature import MOST_JACOBI
 from eos_jax.curvature import sharpness as _sharpness
 from eos_jax.objectives.base import Objective, lift
 
@@ -57,10 +59,18 @@ def loss(sample: Sample) -> jax.Array:
 
 
 def sharpness(sample: Sample) -> jax.Array:
-    """Measure: the sharpness of the full Hessian, in closed form where there is one."""
-    if sample.objective.eigenvalues is not None:
-        return jnp.max(jnp.stack(sample.objective.eigenvalues(sample.params)), axis=0)
-    return _sharpness(sample.objective, sample.params)
+    """Measure: the sharpness, in closed form where there is one, else exact, else by products.
+
+    Hessians of more coordinates than Jacobi rotations suit are not built: power iteration needs
+    their products with vectors only, and gives NaN where it does not converge.
+    """
+    objective = sample.objective
+    if objective.eigenvalues is not None:
+        return jnp.max(jnp.stack(objective.eigenvalues(sample.params)), axis=0)
+    sizes = zip(objective.copies, objective.shapes)
+    coordinates = sum(copies * math.prod(shape) for copies, shape in sizes)
+    method = "exact" if coordinates <= MOST_JACOBI else "power"
+    return _sharpness(objective, sample.params, method)
 
 
 def sharpness_excess(sample: Sample) -> jax.Array:

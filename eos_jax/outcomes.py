@@ -6,6 +6,7 @@ not convergence; the orbit will be thrown out again. It has *diverged* when a pa
 escape radius or stops being finite.
 """
 
+import functools
 import math
 from enum import IntEnum
 from typing import NamedTuple
@@ -70,5 +71,5 @@ def excess_loss(objective: Objective, params: Parameters) -> jax.Array:
 
 def escaped(params: Parameters, escape: float) -> jax.Array:
     """Whether a parameter is beyond the escape radius or not finite, at one point."""
-    inside = [jnp.all(jnp.abs(leaf) <= escape) for leaf in params.values()]  # False for NaN
-    return ~jnp.stack(inside).all(axis=0)
+    outside = [~(jnp.abs(leaf) <= escape) for leaf in params.values()]  # True for NaN
+    return functools.reduce(jnp.logical_or, (o.any() if o.ndim else o for o in outside))

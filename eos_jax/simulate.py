@@ -19,8 +19,8 @@ from eos_jax import kernel, updates
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
 from eos_jax.observers import Observer, Sample, final_point
 
-BLOCK = 32
-"""Steps in one compiled turn where a turn costs a launch, as on a GPU."""
+UNROLL = 16
+"""Plain steps in one turn of a compiled loop; on a GPU a turn costs a launch."""
 
 
 def advance(step: Callable, state, count, *, unroll: int = 1):
@@ -165,9 +165,12 @@ def _iterate(objective, params, eta, steps):
     width = tile_width(objective, eta.dtype)
     whole = len(eta) // width
 
+    def step(state, constants):
+        return rule.step(objective, *state, *constants)
+
     def run(lanes):
         params, eta = lanes
-        return advance_lanes(objective, rule, (params, ()), eta, steps)[0]
+        return advance_lanes(step, (params, ()), (eta,), steps)[0]
 
     def piece(start, stop):
         return jax.tree.map(lambda leaf: leaf[start:stop], (params, eta))
@@ -216,37 +219,47 @@ def tile_width(objective: Objective, dtype) -> int:
     return max(16, 1 << (fit.bit_length() - 1) if fit else 16)
 
 
-def advance_lanes(objective: Objective, rule: updates.Update, state, eta, count: int):
-    """`advance` for a batch: `state` is (parameters, rule state) with a leading axis of lanes.
+def advance_lanes(step: Callable, state, constants: tuple, count: int):
+    """`advance` for a batch.
 
-    On the CPU a rule without state, on cheap objectives of scalars, runs as one fused loop (see
+    On the CPU a step that is cheap arithmetic on scalars runs as one fused loop (see
     `eos_jax.kernel`); the bits are the same.
+
+    Args:
+      step: (state, constants) -> state, of one lane.
+      state: pytree, leaves with a leading axis of lanes.
+      constants: arrays of shape (lanes,) that the step reads.
+      count: number of steps.
+
+    Returns:
+      The state after the steps.
     """
-    every = jax.vmap(lambda state, eta: rule.step(objective, *state, eta))
-    step = lambda state: every(state, eta)  # noqa: E731
-    params, rest = state
-    names = tuple(params)
+    leaves, structure = jax.tree.flatten(state)
 
-    def one(values, eta):
-        moved, _ = rule.step(objective, dict(zip(names, values)), rest, eta)
-        return tuple(moved[name] for name in names)
+    def one(values, constants):
+        return tuple(jax.tree.leaves(step(jax.tree.unflatten(structure, values), constants)))
 
-    values = tuple(params.values())
-    if jax.tree.leaves(rest) or not kernel.applies(one, values, eta):
-        return advance(step, state, count, unroll=kernel.UNROLL)
+    every = jax.vmap(one)
+    together = kernel.block_steps(one, tuple(leaves), constants)
 
-    def fused(values):
-        block = kernel.fused(one, kernel.UNROLL)
-        turns, left = divmod(count, kernel.UNROLL)
+    def plain(leaves):
+        return advance(lambda leaves: every(leaves, constants), leaves, count, unroll=UNROLL)
+
+    def fused(leaves):
+        block = kernel.fused(one, together)
+        turns, left = divmod(count, together)
         # two blocks in a turn: the loop then writes its state in place
-        values = advance(lambda values: block(values, eta), values, turns, unroll=2)
-        ended = (dict(zip(names, values)), rest)
-        return advance(step, ended, left, unroll=max(left, 1))
+        leaves = advance(lambda leaves: block(leaves, constants), leaves, turns, unroll=2)
+        for _ in range(left):
+            leaves = every(leaves, constants)
+        return leaves
 
-    def plain(values):
-        return advance(step, (dict(zip(names, values)), rest), count, unroll=BLOCK)
-
-    return jax.lax.platform_dependent(values, cpu=fused, default=plain)
+    leaves = tuple(leaves)
+    if together:
+        leaves = jax.lax.platform_dependent(leaves, cpu=fused, default=plain)
+    else:
+        leaves = plain(leaves)
+    return jax.tree.unflatten(structure, leaves)
 
 
 def as_update(update) -> updates.Update:

@@ -15,8 +15,10 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -63,15 +65,32 @@ def create(
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     group = _open(path)
-    outcome = group["outcome"]
+    arrays = dict(group.arrays())
+    outcome = arrays["outcome"]
     if not force:
         _refuse_other(path, dict(group.attrs), plan.attrs)
     if outcome.shape != plan.variables["outcome"].shape:
         raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
-    for found in path.rglob("*"):
+    _refuse_links(path)
+    for name, (_, values, _) in plan.coords.items():
+        if _damage(arrays[name]):
+            arrays[name][...] = np.asarray(values)
+    return outcome.chunks
+
+
+def _refuse_links(path) -> None:
+    for found in Path(path).rglob("*"):
         if found.is_symlink():
             raise FileExistsError(f"Output `{path}` holds a link, `{found}`; it is not written to.")
-    return outcome.chunks
+
+
+def _damage(array: zarr.Array, part=...) -> str | None:
+    """What is wrong with a part of an array, if anything is."""
+    try:
+        array[part]
+        return None
+    except Exception as error:  # whatever a damaged chunk raises
+        return f"{error}" or type(error).__name__
 
 
 def _write_metadata(path: Path, plan: Layout, block) -> None:
@@ -109,6 +128,11 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
             fill_value=variable.fill,
             config={"write_empty_chunks": True},
         )  # fmt: skip
+    with warnings.catch_warnings():
+        # Zarr v3 does not specify it yet; readers that do not know it ignore it, and
+        # `xr.open_zarr(path)` looks for it first and warns if it is missing
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
 
 
 def _open(path: str | os.PathLike) -> zarr.Group:
@@ -118,7 +142,7 @@ def _open(path: str | os.PathLike) -> zarr.Group:
         raise FileNotFoundError(f"Store `{path}` does not exist.")
     try:
         group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        json.loads(group.attrs["configuration"])
+        json.loads(str(group.attrs["configuration"]))
         group["outcome"]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileExistsError(
@@ -155,7 +179,7 @@ def _flat(tree, prefix="") -> dict:
 
 def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
     """The tiles whose outcome is not there, or cannot be read."""
-    outcome = _open(path)["outcome"]
+    outcome = dict(_open(path).arrays())["outcome"]
 
     def done(tile):
         try:
@@ -169,7 +193,7 @@ def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
 def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], None]:
     """A function that writes the results of one tile, `outcome` last."""
     group = _open(path)
-    arrays = {name: group[name] for name in group.array_keys()}
+    arrays = dict(group.arrays())
     chunks = arrays["outcome"].chunks
 
     def write(tile: Tile, results: dict[str, np.ndarray]) -> None:
@@ -193,20 +217,30 @@ def damaged(path: str | os.PathLike) -> list[str]:
 
     Raises:
       FileNotFoundError: if nothing is there.
-      FileExistsError: if it is not a result of eos_jax.
+      FileExistsError: if it is not a result of eos_jax, or holds links.
     """
     group = _open(path)
-    outcome = group["outcome"]
-    found = []
+    _refuse_links(path)
+    arrays = dict(group.arrays())
+    outcome = arrays["outcome"]
+    dims: Any = outcome.metadata.to_dict()["dimension_names"]
+    labels = {*dims, *str(group.attrs.get("coordinates", "")).split()} & set(arrays)
+    results = set(arrays) - labels
+    found = [f"{name}: {error}" for name in labels if (error := _damage(arrays[name]))]
     for tile in tiles(outcome.shape, outcome.chunks):
-        bad = []
-        for name in group.array_keys():
-            if group[name].chunks[: outcome.ndim] != outcome.chunks:
-                continue  # a coordinate
-            try:
-                group[name][tile.slices]
-            except Exception as error:
-                bad.append(f"{name}, tile {tile.start} to {tile.stop}: {error}")
+        errors = {name: _damage(arrays[name], tile.slices) for name in results}
+        if not errors["outcome"] and np.any(outcome[tile.slices] != 0):
+            # a lost chunk reads as its fill value, which is no error
+            index = [a // c for a, c in zip(tile.start, outcome.chunks)]
+            for name in results:
+                chunk = (*index, *[0] * (arrays[name].ndim - outcome.ndim))
+                if not (Path(path) / name / arrays[name].metadata.encode_chunk_key(chunk)).exists():
+                    errors[name] = "the chunk is missing"
+        bad = [
+            f"{name}, tile {tile.start} to {tile.stop}: {error}"
+            for name, error in sorted(errors.items())
+            if error
+        ]
         if bad:
             outcome[tile.slices] = np.zeros(tile.shape, np.uint8)
         found += bad

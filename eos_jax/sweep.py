@@ -109,10 +109,10 @@ def sweep(
     width, groups = _shape_of_work(objective, dtype, math.prod(block), workers[0])
     program = engine.Program(objective, rule, stop, width, groups)
 
-    def run(tile: Tile, device: jax.Device, on_round) -> None:
+    def run(tile: Tile, device: jax.Device, on_round) -> dict[str, np.ndarray]:
         with precision(), jax.default_device(device):
             results = engine.run_tile(program, starts(grid, tile), steps, on_round)
-        write(tile, {n: v.reshape(tile.shape + v.shape[1:]) for n, v in results.items()})
+        return {n: v.reshape(tile.shape + v.shape[1:]) for n, v in results.items()}
 
     done = grid.lanes - sum(math.prod(tile.shape) for tile in pending)
     with tqdm(
@@ -123,7 +123,7 @@ def sweep(
         delay=0.5,
         disable=None if progress is None else not progress,
     ) as bar:
-        _run_all(run, pending, workers, bar.update)
+        _run_all(run, write, pending, workers, bar.update)
     return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
 
 
@@ -198,8 +198,11 @@ def _check_dtype(dtype: str) -> None:
         raise ValueError(f"Argument `dtype` must be one of {', '.join(DTYPES)}, but got {dtype!r}.")
 
 
-def _run_all(run, pending, workers, report) -> None:
-    """Run every tile, one at a time on each worker; an error or an interrupt stops them all."""
+def _run_all(run, write, pending, workers, report) -> None:
+    """Run every tile, one at a time on each worker, and write it while the worker goes on.
+
+    An error or an interrupt stops all workers at the end of their rounds.
+    """
     cancelled = threading.Event()
     ahead = iter(pending)
     lock = threading.Lock()
@@ -210,16 +213,20 @@ def _run_all(run, pending, workers, report) -> None:
         with lock:
             report(lanes_decided)
 
-    def work(device):
+    def work(device, writer):
+        written = None
         while True:
             with lock:
                 tile = next(ahead, None)
+            results = run(tile, device, on_round) if tile is not None else None
+            if written is not None:
+                written.result()  # at most one tile waits, so memory stays flat
             if tile is None:
                 return
-            run(tile, device, on_round)
+            written = writer.submit(write, tile, results)
 
-    with ThreadPoolExecutor(len(workers)) as pool:
-        futures = [pool.submit(work, device) for device in workers]
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(len(workers)) as pool:
+        futures = [pool.submit(work, device, writer) for device in workers]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -239,11 +246,11 @@ def _default_tile(lanes: int, workers: list[jax.Device]) -> int:
 
 
 def _shape_of_work(objective, dtype, lanes: int, device: jax.Device) -> tuple[int, int]:
-    """Width and groups for tiles of so many lanes."""
-    if device.platform == "cpu":
-        width = min(tile_width(objective, dtype), lanes)
-        return width, -(-lanes // width)
-    return lanes, 1
+    """Width and groups for tiles of so many lanes: what fits the cache, or fills an accelerator."""
+    most = tile_width(objective, dtype) if device.platform == "cpu" else 2**18
+    # a single lane compiles to other instructions, which round differently
+    width = min(most, max(16, lanes))
+    return width, -(-lanes // width)
 
 
 def _write_memory(values, tile, results) -> None:

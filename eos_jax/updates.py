@@ -97,7 +97,7 @@ def from_optax(
         full = lift(objective, params)
         rule = optax.with_extra_args_support(transformation(eta))
         move, state = rule.update(lift(objective, slope), state, full, value=value)
-        moved = optax.apply_updates(full, move)
+        moved: Any = optax.apply_updates(full, move)
         return {name: moved[name][0] for name in objective.parameters}, state
 
     return Update(init, step, threshold)
@@ -105,6 +105,9 @@ def from_optax(
 
 OPTAX_RULES = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "lion", "nadam", "radam", "yogi")
 """Optax rules that configurations may name; in Python any other works with `from_optax`."""
+
+NAMES = ("gradient_descent", *OPTAX_RULES)
+"""Names of rules for `make`."""
 
 
 def make(name: str, **settings) -> Update:
@@ -127,20 +130,28 @@ def make(name: str, **settings) -> Update:
 
     Source: the thresholds, Cohen et al. 2021, section 2 and appendix B.
     """
-    if name == "gradient_descent" and not settings:
+    if name not in NAMES:
+        raise ValueError(
+            f"Argument `name` of an update must be one of {', '.join(NAMES)}, but got {name!r}."
+        )
+    if name == "gradient_descent":
+        if settings:
+            raise ValueError(
+                f"Update `gradient_descent` has no settings, but got {', '.join(settings)}; "
+                "momentum is a setting of `sgd`."
+            )
         return gradient_descent()
-    if name not in OPTAX_RULES:
-        names = ", ".join(("gradient_descent", *OPTAX_RULES))
-        raise ValueError(f"Argument `name` must be one of {names}, but got {name!r}.")
     rule = getattr(optax, name)
     try:
         inspect.signature(rule).bind(0.1, **settings)
-        rule(0.1, **settings)
-    except (TypeError, ValueError) as error:
+        # optax looks at most settings when it takes its first step
+        jax.eval_shape(lambda p: rule(0.1, **settings).update(p, rule(0.1, **settings).init(p), p),
+                       jax.ShapeDtypeStruct((), "float32"))  # fmt: skip
+    except Exception as error:
         allowed = ", ".join(list(inspect.signature(rule).parameters)[1:])
+        given = ", ".join(f"{key} = {value!r}" for key, value in settings.items())
         raise ValueError(
-            f"The settings of update `{name}` must be among {allowed}, but got "
-            f"{', '.join(settings)} ({error})."
+            f"The settings of update `{name}` must be among {allowed}, but got {given} ({error})."
         ) from None
     threshold = gradient_descent_threshold
     if name == "sgd" and settings.get("momentum"):

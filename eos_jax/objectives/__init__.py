@@ -15,6 +15,7 @@ from eos_jax.objectives.base import (
     register,
     registry,
 )
+from eos_jax.objectives.self_stabilization import self_stabilization
 
 
 def discover() -> None:
@@ -31,7 +32,6 @@ function_of_product = registry["function_of_product"].make
 quadratic_regression = registry["quadratic_regression"].make
 rank_one_factorization = registry["rank_one_factorization"].make
 scalar_product = registry["scalar_product"].make
-self_stabilization = registry["self_stabilization"].make
 uv_model = registry["uv_model"].make
 
 __all__ = [

@@ -179,7 +179,8 @@ def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
 
     Source: Zhu et al. 2023, section 3 (the coupled 4-scalar model).
     """
-    return over_lanes(objective, lambda p: jax.grad(loss_of_first_copies(objective, p))(p), params)
+    found = over_lanes(objective, lambda p: jax.grad(loss_of_first_copies(objective, p))(p), params)
+    return {name: found[name] for name in objective.parameters}
 
 
 def from_function(
@@ -192,7 +193,8 @@ def from_function(
     """An objective from one pure JAX function.
 
     Args:
-      function: f(a, b) or f({"a": ..., "b": ...}), returning a scalar loss of one point.
+      function: f(a, b) or f({"a": ..., "b": ...}), returning a scalar loss of one point. It is
+        traced once here, without values, to see that it does.
       parameters: names of the parameters; by default the function's own argument names.
       floor: the least value of the loss.
       shapes: shape of each parameter that is not a scalar.
@@ -202,7 +204,8 @@ def from_function(
       The objective.
 
     Raises:
-      ValueError: if the names do not fit the function's arguments, or the floor is not finite.
+      ValueError: if the names do not fit the function's arguments, if it does not return a
+        scalar, or if the floor is not finite.
 
     Example:
       >>> import eos_jax as eos
@@ -228,6 +231,8 @@ def from_function(
         raise ValueError(f"Argument `floor` must be finite, but got {floor}.")
     if len(arguments) == 1 and arguments != list(parameters):
         call = function  # one argument that is not a parameter: it takes the dict
+    elif set(arguments) == set(parameters):
+        call = lambda point: function(*(point[a] for a in arguments))  # noqa: E731
     elif len(arguments) == len(parameters):
         call = lambda point: function(*point.values())  # noqa: E731
     else:
@@ -240,12 +245,22 @@ def from_function(
         raise ValueError(
             f"Argument `shapes` must name parameters among {parameters}, but got {tuple(shapes)}."
         )
+    shapes = {p: tuple(shapes.get(p, ())) for p in parameters}
+    result = jax.eval_shape(call, {p: jax.ShapeDtypeStruct(s, float) for p, s in shapes.items()})
+    if (
+        not hasattr(result, "dtype")
+        or result.shape
+        or not jnp.issubdtype(result.dtype, jnp.floating)
+    ):
+        raise ValueError(
+            f"Argument `function` must return a scalar loss, a real number, but returns {result}."
+        )
     return Objective(
         name=name or getattr(function, "__name__", "objective"),
         full_loss=lambda full: call({p: full[p][0] for p in parameters}),
         parameters=parameters,
         copies=(1,) * len(parameters),
-        shapes=tuple(tuple(shapes.get(p, ())) for p in parameters),
+        shapes=tuple(shapes.values()),
         floor=float(floor),
     )
 
@@ -277,16 +292,21 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
         signature = inspect.signature(make)
 
         @functools.cache
-        def build(frozen: tuple) -> Objective:
+        def build(frozen: tuple, kinds: tuple) -> Objective:
             return replace(make(**dict(frozen)), settings=dict(frozen))
 
         @functools.wraps(make)
         def wrapped(*args, **kwargs) -> Objective:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            return build(tuple((k, _frozen(v)) for k, v in bound.arguments.items()))
+            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
+            try:
+                hash(frozen)
+            except TypeError:  # cannot be looked up; such as a table where a list belongs
+                return replace(make(**dict(frozen)), settings=dict(frozen))
+            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
 
-        registry[make.__name__] = Family(wrapped, tuple(examples))
+        registry[wrapped.__name__] = Family(wrapped, tuple(examples))
         return wrapped
 
     return decorate
@@ -312,7 +332,8 @@ def make(name: str, **settings) -> Objective:
     """
     if name not in registry:
         raise ValueError(
-            f"Argument `name` must be one of {', '.join(sorted(registry))}, but got {name!r}."
+            f"Argument `name` of an objective must be one of {', '.join(sorted(registry))}, "
+            f"but got {name!r}."
         )
     family = registry[name].make
     try:
@@ -329,3 +350,8 @@ def make(name: str, **settings) -> Objective:
 def _frozen(value):
     """Lists as tuples, so that settings from a configuration file are hashable."""
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _kinds(value):
+    """Types of a frozen setting and of everything in it."""
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)

@@ -1,7 +1,7 @@
 """Data that network figures train on: pairs of arrays, inputs and targets.
 
-A data set is a function from settings to `Data`, found by name through `DATASETS`, so that an
-objective can be rebuilt from a configuration: names and settings are hashed and stored, arrays
+A data set is a function from settings to `Data`, found by name with `load`, so that an objective
+can be rebuilt from a configuration: names and settings are hashed and stored, arrays
 are not. Two classes have one target of -1 or +1; more have one-hot targets.
 """
 
@@ -138,7 +138,7 @@ def cifar10(folder: str, samples: int = 50, classes: Sequence[int] = (0, 1)) -> 
     return Data(inputs, targets_of(_ranks(labels[chosen], classes), len(classes)))
 
 
-DATASETS = {"gaussian": gaussian, "digits": digits, "cifar10": cifar10}
+DATASETS = ("gaussian", "digits", "cifar10")
 """Data sets that configurations may name."""
 
 
@@ -258,5 +258,8 @@ def load(
             f"Argument `folder` must be given for cifar10 and for nothing else, but got {folder!r} "
             f"for {name}."
         )
-    extra = {"cifar10": {"folder": folder}, "gaussian": {"features": features}}.get(name, {})
-    return DATASETS[name](samples=samples, classes=classes, **extra)
+    if folder is not None:
+        return cifar10(folder, samples, classes)
+    if name == "gaussian":
+        return gaussian(samples, classes, 10 if features is None else features)
+    return digits(samples, classes)

@@ -134,7 +134,7 @@ def balanced_eigenvalues(depth: int, singular_values: Sequence[float]) -> np.nda
     Source: Ghosh et al. 2025; the diagonal is what they call S_i.
     """
     roots = np.asarray(singular_values, float) ** (2 / depth)
-    return sum(np.outer(roots ** (depth - 1 - k), roots**k) for k in range(depth))
+    return np.sum([np.outer(roots ** (depth - 1 - k), roots**k) for k in range(depth)], axis=0)
 
 
 def _checked_values(sizes, values) -> tuple[float, ...]:

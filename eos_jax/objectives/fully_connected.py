@@ -210,13 +210,13 @@ def initial_parameters(
             f"{objective!r} with shapes {objective.shapes}."
         )
     layers = dims.count(2)
-    factors = [factors] * layers if np.ndim(factors) == 0 else list(factors)
-    if len(factors) != layers:
+    per_layer = [factors] * layers if isinstance(factors, int | float) else list(factors)
+    if len(per_layer) != layers:
         raise ValueError(
             f"Argument `factors` must be one number or {layers}, one per layer, but got {factors}."
         )
     dtype = jnp.result_type(float) if dtype is None else dtype
-    draws = iter(zip(jax.random.split(key, layers), factors))
+    draws = iter(zip(jax.random.split(key, layers), per_layer))
     params = {}
     for name, shape in zip(objective.parameters, objective.shapes):
         if len(shape) == 1:

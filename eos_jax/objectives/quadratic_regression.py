@@ -145,7 +145,7 @@ def normalised_coordinates(params, curvatures, offset, eta) -> tuple[jax.Array, 
       >>> print(*normalised_coordinates({"x": 1.0, "y": 0.0}, (1.0, -0.1), 0.5, 0.5))
       0.5 0.5
     """
-    pairs = list(zip(curvatures, params.values()))
+    pairs = list(zip(curvatures, (params["x"], params["y"])))  # dicts come back sorted
     value = offset + sum(q * theta**2 for q, theta in pairs) / 2
     return eta * curvatures[0] * value, eta * sum((q * theta) ** 2 for q, theta in pairs)
 

@@ -4,6 +4,9 @@ The loss depends on the three inner products alone: with s = x.y it is
 1/4 (d - 2 s^2 + s^2 |x|^2 |y|^2), and by Cauchy-Schwarz at least 1/4 (d - 1 + (1 - s^2)^2). So its
 floor is (d - 1)/4, reached where x and y are parallel and s = 1 or -1; aligned x and y stay
 aligned, and their lengths then move as the coupled scalars of `scalar_product((2, 2))`.
+
+For d >= 2 there are other minima: where x.y = 0 the loss is d/4 and stationary, and where besides
+|x| |y| > sqrt 2 no direction leads down. Unaligned starts may end there, 1/4 above the floor.
 """
 
 import jax.numpy as jnp

@@ -7,6 +7,7 @@ once, and the half square has its residual, exactly, as derivative.
 
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +64,9 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
 
     Source: Zhu et al. 2023, equation (1) and section 4.
     """
-    copies = (1,) * multiplicities if _is_count(multiplicities) else multiplicities
+    copies: Any = multiplicities
+    if _is_count(multiplicities):
+        copies = (1,) * copies
     if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
         raise ValueError(
             "Argument `multiplicities` must be a positive integer or a sequence of them, "

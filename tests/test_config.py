@@ -1,0 +1,128 @@
+"""Configurations: the same sweep as in Python, unknown keys refused, every shipped file valid."""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import eos_jax as eos
+from eos_jax import config
+
+SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+TEXT = """
+steps = 100
+objective = { name = "scalar_product", multiplicities = [2, 2] }
+axes = { x = { start = 2, stop = 3, num = 5 }, y = [0.3, 0.4], eta = 0.2 }
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text=TEXT, changes=()):
+        path = tmp_path / "c.toml"
+        path.write_text(text)
+        return config.load(path, changes)
+
+    return load
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[p.stem for p in SHIPPED])
+def test_shipped_configurations_run(path):
+    """With few points and steps, to the end."""
+    settings = config.load(path, ["steps=20"])
+    small = [
+        f"axes.{n}.num=3" for n, axis in settings.axes.items() if isinstance(axis, config.Range)
+    ]
+    arguments = config.arguments(config.load(path, ["steps=20", *small]))
+    found = eos.sweep(**arguments)
+    assert found.outcome.size == 3 ** len(small)
+    assert not (found.outcome == eos.Outcome.PENDING).any()
+
+
+def test_configurations_are_shipped():
+    assert {"fig2b", "fig7a"} <= {path.stem for path in SHIPPED}
+
+
+def test_a_configuration_is_the_call_in_python(load):
+    arguments = config.arguments(load())
+    signature = inspect.signature(eos.sweep).parameters
+    assert set(arguments) <= set(signature)
+    # what the file leaves out is what the call leaves out
+    for name in ("stop", "combine", "dtype", "tile"):
+        assert arguments[name] == signature[name].default, name
+    assert arguments["objective"] is eos.objectives.scalar_product((2, 2))
+    np.testing.assert_array_equal(arguments["axes"]["x"], np.linspace(2, 3, 5))
+    np.testing.assert_array_equal(arguments["axes"]["y"], [0.3, 0.4])
+    assert arguments["axes"]["eta"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("stop", "meaning"),
+    [
+        ("true", eos.Stop()),
+        ("false", None),
+        ("{ tolerance = 1e-9 }", eos.Stop(1e-9, 1e6)),
+        ("{ escape = 10 }", eos.Stop(None, 10.0)),
+    ],
+)
+def test_stop(load, stop, meaning):
+    assert config.arguments(load(f"stop = {stop}\n{TEXT}"))["stop"] == meaning
+
+
+def test_ranges(load):
+    axis = "{ start = 1, stop = 1000, num = 4, spacing = 'log' }"
+    axes = config.arguments(load(TEXT, [f"axes.x={axis}"]))["axes"]
+    np.testing.assert_allclose(axes["x"], [1, 10, 100, 1000], rtol=1e-14)
+    one = config.arguments(load(TEXT, ["axes.x.num=1"]))["axes"]["x"]
+    assert one.tolist() == [2.0]
+
+
+@given(start=st.floats(-1e6, 1e6), stop=st.floats(-1e6, 1e6), num=st.integers(2, 50))
+def test_ranges_include_both_ends_exactly(start, stop, num):
+    values = config.axis_values("x", config.Range(start, stop, num))
+    assert len(values) == num and values[0] == start and values[-1] == stop
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "value"),
+    [
+        (["steps=7"], "steps", 7),
+        (["steps = 7"], "steps", 7),
+        (["steps=7", "steps=8"], "steps", 8),
+        (["axes.eta=[0.1, 0.2]"], "axes.eta", [0.1, 0.2]),
+        (["axes.eta=1e-3"], "axes.eta", 1e-3),
+        (["dtype=float32"], "dtype", "float32"),
+        (["dtype='float32'"], "dtype", "float32"),
+        (["update.name=adam", "update.b1=0.5"], "update", {"name": "adam", "b1": 0.5}),
+        (["stop.tolerance=1e-6"], "stop.tolerance", 1e-6),
+        (["objective.multiplicities=[1, 2]"], "objective.multiplicities", [1, 2]),
+    ],
+)
+def test_changes(load, changes, key, value):
+    found = load(TEXT, changes)
+    for name in key.split("."):
+        found = found[name] if isinstance(found, dict) else getattr(found, name)
+    assert found == value
+
+
+def test_update_rules_by_name(load):
+    text = f"update = {{ name = 'sgd', momentum = 0.5 }}\n{TEXT}"
+    rule = config.arguments(load(text))["update"]
+    assert float(rule.threshold(0.2)) == pytest.approx(15.0)
+
+
+def test_nothing_in_a_configuration_is_executed(load, tmp_path):
+    marker = tmp_path / "executed"
+    code = f"__import__('pathlib').Path('{marker}').touch()"
+    for change in (
+        f"axes.eta={code}",
+        f"objective.name={code}",
+        f"dtype={code}",
+        f"update.name={code}",
+    ):
+        with pytest.raises(ValueError):
+            config.arguments(load(TEXT, [change]))
+    assert not marker.exists()

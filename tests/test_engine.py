@@ -1,0 +1,147 @@
+"""A tile's results depend on its lanes alone, and on each lane's own history."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import eos_jax as eos
+from eos_jax import engine, kernel, updates
+
+# in the chaotic window of figure 7a: neighbouring bits would show
+X, Y = (c.ravel() for c in np.meshgrid(np.linspace(3, 3.4, 23), np.linspace(0.1, 0.5, 17)))
+STARTS = {"x": X, "y": Y, "eta": np.full(X.size, 0.2)}
+STOP = eos.Stop(1e-12, 1e6)
+
+
+def run(width, groups, starts=STARTS, horizon=3000, stop=STOP, model=(2, 2), rule=None):
+    objective = eos.objectives.scalar_product(model)
+    rule = rule or updates.gradient_descent()
+    with jax.enable_x64(starts["eta"].dtype == np.float64):
+        return engine.run_tile(
+            engine.Program(objective, rule, stop, width, groups), starts, horizon
+        )
+
+
+def assert_equal(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    results = run(391, 1)
+    assert set(results["outcome"]) == {1, 2}
+    return results
+
+
+@pytest.mark.parametrize("width, groups", [(512, 1), (64, 7), (16, 25)])
+def test_bits_do_not_depend_on_the_shape_of_the_buffers(width, groups, wanted):
+    assert_equal(run(width, groups), wanted)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_bits_do_not_depend_on_how_many_steps_are_fused(most, wanted, monkeypatch):
+    jax.clear_caches()
+    if most:
+        monkeypatch.setattr(kernel, "MOST_STEPS", most)
+    else:
+        monkeypatch.setattr(kernel, "block_steps", lambda *_: 0)
+    assert_equal(run(64, 7), wanted)
+    jax.clear_caches()
+
+
+def test_bits_do_not_depend_on_the_order_of_lanes(wanted):
+    order = np.random.default_rng(0).permutation(X.size)
+    found = run(64, 7, {n: v[order] for n, v in STARTS.items()})
+    assert_equal(found, {n: v[order] for n, v in wanted.items()})
+
+
+def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, monkeypatch):
+    monkeypatch.setattr(engine, "_PORTION", 1)
+    assert_equal(run(32, 13), wanted)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_bits_do_not_depend_on_the_number_of_devices(devices, wanted, tmp_path):
+    program = f"""
+import jax; jax.config.update("jax_num_cpu_devices", {devices})
+import numpy as np, eos_jax as eos
+assert len(jax.devices()) == {devices}
+axes = {{"y": np.linspace(0.1, 0.5, 17), "x": np.linspace(3, 3.4, 23), "eta": 0.2}}
+ds = eos.sweep(eos.objectives.scalar_product((2, 2)), axes, steps=3000, tile=40)
+np.savez("found.npz", **{{name: values.values.ravel() for name, values in ds.items()}})
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, env=dict(os.environ))
+    assert_equal(dict(np.load(tmp_path / "found.npz")), wanted)
+
+
+def test_decides_at_the_first_step_of_a_plain_loop(wanted):
+    """Point by point with `simulate`'s rule of the game, for lanes that are decided early."""
+    early = np.flatnonzero(wanted["steps"] <= 20)
+    assert len(early) > 50
+    for lane in early[::7]:
+        x, y, steps = X[lane], Y[lane], 0
+        while max(abs(x), abs(y)) <= 1e6:
+            g = 0.2 * x * y * ((x * y) ** 2 - 1)
+            x, y, steps = x - g * y, y - g * x, steps + 1
+        assert wanted["outcome"][lane] == 2
+        assert wanted["steps"][lane] == steps
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 31, 32, 33, 64, 95])
+def test_horizons_that_end_inside_a_block(horizon):
+    found = run(64, 7, horizon=horizon, stop=None)
+    objective = eos.objectives.scalar_product((2, 2))
+    with jax.enable_x64(True):
+        ends = eos.iterate(objective, {"x": X, "y": Y}, 0.2, horizon)
+    assert np.all(found["outcome"] == 5)
+    assert np.all(found["steps"] == horizon)
+    x = np.asarray(ends["x"])
+    np.testing.assert_array_equal(found["x_final"], np.where(np.isfinite(x), x, np.nan))
+
+
+def test_a_sharp_minimum_is_left_and_the_lane_goes_on():
+    """On the minima at sharpness 12.5 > 10: within tolerance from the first point on."""
+    x = np.sqrt(12.5 / 4 + np.sqrt((12.5 / 4) ** 2 - 1))  # 2 (x^2 + 1/x^2) = 12.5
+    starts = {"x": np.array([x, 3.1]), "y": np.array([(1 + 1e-9) / x, 0.2])}
+    found = run(2, 1, {**starts, "eta": np.full(2, 0.2)}, horizon=20_000)
+    assert list(found["outcome"]) == [1, 1]
+    np.testing.assert_allclose(found["sharpness"], 9.927360217757, atol=1e-4)
+    assert found["steps"][0] > 100
+
+
+def test_exactly_at_a_sharp_minimum_nothing_ever_happens():
+    starts = {"x": np.array([4.0]), "y": np.array([0.25]), "eta": np.array([0.2])}
+    found = run(1, 1, starts, horizon=100)
+    assert found["outcome"][0] == 5 and found["loss"][0] == 0 and found["steps"][0] == 100
+
+
+def test_rules_with_state_go_through_the_same_engine():
+    """Heavy ball against its own loop in NumPy."""
+    import optax
+
+    rule = updates.from_optax(lambda eta: optax.sgd(eta, momentum=0.5))
+    starts = {"x": np.linspace(1.2, 1.9, 11), "y": np.full(11, 0.3), "eta": np.full(11, 0.05)}
+    found = run(4, 3, starts, horizon=77, stop=None, rule=rule)
+    x, y, u, v = starts["x"].copy(), starts["y"].copy(), 0, 0
+    for _ in range(77):
+        g = x * y * ((x * y) ** 2 - 1)
+        u, v = g * y + 0.5 * u, g * x + 0.5 * v
+        x, y = x - 0.05 * u, y - 0.05 * v
+    np.testing.assert_allclose(found["x_final"], x, rtol=1e-12)
+    np.testing.assert_allclose(found["y_final"], y, rtol=1e-12)
+
+
+def test_reports_every_lane_once():
+    seen = []
+    objective = eos.objectives.scalar_product((2, 2))
+    program = engine.Program(objective, updates.gradient_descent(), STOP, 64, 7)
+    starts = {**STARTS, "x": np.where(np.arange(X.size) % 50 == 0, np.nan, X)}
+    with jax.enable_x64(True):
+        engine.run_tile(program, starts, 3000, seen.append)
+    assert sum(seen) == X.size
