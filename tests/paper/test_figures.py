@@ -160,7 +160,8 @@ def test_6_concentrates_in_the_corner_of_large_x_only():
     assert large_y.sum() < 0.05 * large_x.sum()
     # eta^2 / 4 to leading order
     assert np.median(gap.values[large_x]) == pytest.approx(0.2**2 / 4, rel=0.1)
-    lost = (dataset.outcome == Outcome.UNDECIDED).values & (y > 0)  # at saddles, as the caption says
+    # at saddles, as the caption says
+    lost = (dataset.outcome == Outcome.UNDECIDED).values & (y > 0)
     assert lost.any() and (dataset.x_final.values[lost] < 0).all()
     assert np.allclose(dataset.y_final.values[lost], 0, atol=1e-3)
 
