@@ -70,12 +70,13 @@ def doubling(step: Callable, p: int, x, parameter, iterations: int = 60) -> tupl
         unknowns = jnp.array([x, parameter], jnp.float64)
         equations, slopes = _doubling_equations(step)
         for _ in range(iterations):
-            move = np.linalg.solve(slopes(unknowns, p), equations(unknowns, p))
+            move = jnp.linalg.solve(slopes(unknowns, p), equations(unknowns, p))
             unknowns = unknowns - move
-            if np.max(np.abs(move)) < 1e-15 * np.max(np.abs(unknowns)) or np.isnan(move).any():
+            size = float(jnp.max(jnp.abs(move)))
+            if not size > 1e-15 * float(jnp.max(jnp.abs(unknowns))):  # settled, or NaN
                 break
-        settled = np.max(np.abs(move)) < 1e-9
-    return tuple(float(v) if settled else float("nan") for v in unknowns)
+        x, parameter = (float(v) for v in unknowns)
+    return (x, parameter) if size < 1e-9 else (float("nan"), float("nan"))
 
 
 def _doubling_equations(step):

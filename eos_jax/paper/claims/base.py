@@ -73,7 +73,7 @@ def claim(*, statement: str, source: str, name: str | None = None) -> Callable:
     """
 
     def register(check: Callable[[bool], Measurement]) -> Callable[[bool], Measurement]:
-        chosen = name or check.__name__
+        chosen = name or getattr(check, "__name__", "")
         if chosen in claims or not re.fullmatch(r"[a-z][a-z0-9_]*", chosen):
             raise ValueError(
                 f"Argument `name` must be new and in lower case with underscores, but got {chosen}."

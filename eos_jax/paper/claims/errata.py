@@ -32,8 +32,8 @@ def erratum_1_eigenvalues(quick):
     expected = np.linalg.eigvalsh(np.asarray(dense))
     right = theory.hessian_eigenvalues(x, y)
     printed = np.array([*right[:2], x**2 * (1 - x * y), y**2 * (1 - x * y)])
-    errors = [np.max(np.abs(np.sort(v) - expected)) for v in (printed, right)]
-    return corrected(*errors, 1e-12)
+    wrong, error = (np.max(np.abs(np.sort(v) - expected)) for v in (printed, right))
+    return corrected(wrong, error, 1e-12)
 
 
 @claim(
@@ -70,8 +70,8 @@ def erratum_4_band_of_figure_2(quick):
     eta = 0.2
     ends = descend(COUPLED, {"x": [2.5], "y": [0.4001]}, [eta], 10_000)
     found = float(sharpness(COUPLED, ends)[0])
-    outside = [max(2 / eta - 0.1 - found, found - top, 0.0) for top in (2 * eta, 2 / eta)]
-    return corrected(*outside, 1e-12, f"final sharpness {found:.6f}; the printed band is empty")
+    wrong, error = (max(2 / eta - 0.1 - found, found - top, 0.0) for top in (2 * eta, 2 / eta))
+    return corrected(wrong, error, 1e-12, f"final sharpness {found:.6f}; the printed band is empty")
 
 
 def _degree_2_errors(half):

@@ -11,8 +11,6 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.objectives import Objective
-from eos_jax.observers import Sample
-from eos_jax.observers import sharpness as measure_sharpness
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
@@ -21,7 +19,7 @@ COUPLED = eos.objectives.scalar_product((2, 2))
 """The paper's model."""
 
 
-def descend(objective: Objective, params: Mapping, eta, steps: int) -> dict[str, np.ndarray]:
+def descend(objective: Objective, params: Mapping, eta, steps: float) -> dict[str, np.ndarray]:
     """Where gradient descent is after `steps` steps, rounded up to whole pieces."""
     params, eta, lanes = _padded(objective, params, eta)
     with jax.enable_x64(True):
@@ -56,7 +54,8 @@ def sharpness(objective: Objective, params: Mapping) -> np.ndarray:
     with jax.enable_x64(True):
         params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
         if objective.eigenvalues is not None:
-            return np.asarray(measure_sharpness(Sample(objective, params, None, None, None)))
+            values = jnp.stack(objective.eigenvalues(params))
+            return np.asarray(jnp.max(values, axis=0))
         return np.asarray(eos.sharpness(objective, params))
 
 
@@ -103,7 +102,7 @@ def _repeat(step, state, eta, steps):
     return jax.lax.fori_loop(0, steps, lambda _, state: step(*state, eta), state)
 
 
-def repeat(step, state, eta, steps: int) -> tuple[np.ndarray, ...]:
+def repeat(step, state, eta, steps: float) -> tuple[np.ndarray, ...]:
     """`steps` steps of a map (*state, eta) -> state of lanes, in float64."""
     with jax.enable_x64(True):
         lanes = [jnp.asarray(v, jnp.float64) for v in jnp.broadcast_arrays(*state, eta)]
@@ -111,7 +110,7 @@ def repeat(step, state, eta, steps: int) -> tuple[np.ndarray, ...]:
         return tuple(np.asarray(v) for v in ends)
 
 
-def balanced_start(objective: Objective, excess: float, eta, off: float = 1e-3):
+def balanced_start(objective: Objective, excess, eta, off: float = 1e-3):
     """A point near a minimum of X^n Y^m whose sharpness is `excess` above 2/eta, lanes along eta.
 
     The branch with large X: n / X^2 + m / Y^2 = 2/eta + excess on X^n Y^m = 1, by fixed point.

@@ -101,7 +101,7 @@ def theorem_3_1_smallest_constant(quick):
         f"eta = {eta}. Below it the first step crosses d = 0, and the orbit ends at d = -1, b = -2."
         " At K = 1 starts with b0 > 0.5 do. Tolerance: the grid in K, and O(eta) of the frozen map."
     )
-    return number(high, sampled, 2e-2, note)
+    return number(high, sampled, 1e-2, note)
 
 
 @claim(
@@ -365,4 +365,4 @@ def degree_2_follows_ellipses(quick):
         f"{np.round(gap, 3).tolist()}: no concentration. Tolerance: the next order, b"
     )
     error = float(np.max(np.abs(-found / a - 1)))
-    return Measurement("a_end = -a_0", f"off by {error:.2g}", error, 0.05, note)
+    return Measurement("a_end = -a_0", f"off by {error:.2g}", error, 0.01, note)

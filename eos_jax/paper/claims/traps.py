@@ -36,7 +36,7 @@ def float32_orbits_end_elsewhere(quick):
         f"float32 holds the end to {abs(held):.1%}, but x near the end has a spacing of "
         f"{spacing:.1g} and a falls by {fall:.1g} a step: x stands still"
     )
-    measurement = corrected(*errors, 5e-3, note)
+    measurement = corrected(errors[0], errors[1], 5e-3, note)
     return measurement if fall < spacing / 2 else measurement._replace(error=float("inf"))
 
 
@@ -57,11 +57,10 @@ def reduced_function_is_not_the_full_step(quick):
         ours = eos.gradient(COUPLED, {n: jnp.asarray(v) for n, v in point.items()})
     size = float(abs(full[0]))
     errors = [abs(float(v) - float(full[0])) / size for v in (reduced[0], ours["x"])]
-    measurement = corrected(*errors, 1e-12)
+    measurement = corrected(errors[0], errors[1], 1e-12)
     model = eos.objectives.from_function(lambda x, y: (1 - x**2 * y**2) ** 2 / 2, name="reduced")
-    axes = {**point, "eta": 0.2}
     fates = [
-        eos.Outcome(int(eos.sweep(objective, axes, 5000).outcome)).name.lower()
+        eos.Outcome(int(settle(objective, point, 0.2, 5000).outcome[0])).name.lower()
         for objective in (model, COUPLED)
     ]
     return measurement._replace(note=f"fates at eta = 0.2: reduced {fates[0]}, full {fates[1]}")
@@ -78,7 +77,7 @@ def power_iteration_finds_the_largest_modulus(quick):
         params = {n: jnp.asarray(v) for n, v in point.items()}
         dense = eos.hessian(COUPLED, params)
         eigenvalues = np.linalg.eigvalsh(np.asarray(dense))
-        value, _ = optax.power_iteration(dense, num_iters=2000, error_tolerance=1e-12)
+        value = np.asarray(optax.power_iteration(dense, num_iters=2000, error_tolerance=1e-12)[0])
         ours = float(eos.sharpness(COUPLED, params, method="power"))
     sharpness = eigenvalues[-1]
     note = (
@@ -86,7 +85,7 @@ def power_iteration_finds_the_largest_modulus(quick):
         f"eos.sharpness(method='power') {ours:.6f}"
     )
     errors = [abs(float(v) / sharpness - 1) for v in (value, ours)]
-    return corrected(*errors, 1e-9, note)
+    return corrected(errors[0], errors[1], 1e-9, note)
 
 
 @claim(
