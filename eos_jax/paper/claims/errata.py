@@ -11,7 +11,7 @@ import numpy as np
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.paper.claims.base import claim, corrected
-from eos_jax.paper.claims.runs import COUPLED, descend, sharpness, step_ab_exactly
+from eos_jax.paper.claims.runs import COUPLED, descend, hessians, sharpness, step_ab_exactly
 
 _UNRECORDED = "the printed form is not on record here: likely misprints stand in, the nearest shown"
 
@@ -27,9 +27,7 @@ def _step(x, y, eta):
 def erratum_1_eigenvalues(quick):
     """Both forms against the dense Hessian's eigenvalues at one point."""
     x, y = 1.7, 0.4
-    with jax.enable_x64(True):
-        dense = eos.hessian(COUPLED, {"x": jnp.asarray([x]), "y": jnp.asarray([y])})[0]
-    expected = np.linalg.eigvalsh(np.asarray(dense))
+    expected = np.linalg.eigvalsh(hessians(COUPLED, {"x": [x], "y": [y]})[0])
     right = theory.hessian_eigenvalues(x, y)
     printed = np.array([*right[:2], x**2 * (1 - x * y), y**2 * (1 - x * y)])
     wrong, error = (np.max(np.abs(np.sort(v) - expected)) for v in (printed, right))

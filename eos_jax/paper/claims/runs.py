@@ -19,9 +19,11 @@ COUPLED = eos.objectives.scalar_product((2, 2))
 """The paper's model."""
 
 
-def descend(objective: Objective, params: Mapping, eta, steps: float) -> dict[str, np.ndarray]:
+def descend(
+    objective: Objective, params: Mapping, eta, steps: float, dtype=np.float64
+) -> dict[str, np.ndarray]:
     """Where gradient descent is after `steps` steps, rounded up to whole pieces."""
-    params, eta, lanes = _padded(objective, params, eta)
+    params, eta, lanes = _padded(objective, params, eta, dtype)
     with jax.enable_x64(True):
         params = {name: jnp.asarray(v) for name, v in params.items()}
         for _ in range(-(-int(steps) // PIECE)):
@@ -37,12 +39,12 @@ def settle(objective: Objective, params: Mapping, eta, steps: int) -> xr.Dataset
     return ds.isel(lane=slice(lanes))
 
 
-def _padded(objective, params, eta):
-    """Lanes repeated up to a multiple of 32, in float64, and how many there were."""
-    values = {name: np.asarray(v, float) for name, v in params.items()}
+def _padded(objective, params, eta, dtype=np.float64):
+    """Lanes repeated up to a multiple of 32, and how many there were."""
+    values = {name: np.asarray(v, dtype) for name, v in params.items()}
     own = dict(zip(objective.parameters, map(len, objective.shapes)))
     values = {n: v.reshape((1,) * (own[n] + 1 - v.ndim) + v.shape) for n, v in values.items()}
-    eta = np.atleast_1d(np.asarray(eta, float))
+    eta = np.atleast_1d(np.asarray(eta, dtype))
     lanes = max(len(eta), *(len(v) for v in values.values()))
     index = np.minimum(np.arange(-(-lanes // 32) * 32), lanes - 1)
     pad = lambda v: np.broadcast_to(v, (lanes, *v.shape[1:]))[index]  # noqa: E731
@@ -57,6 +59,13 @@ def sharpness(objective: Objective, params: Mapping) -> np.ndarray:
             values = jnp.stack(objective.eigenvalues(params))
             return np.asarray(jnp.max(values, axis=0))
         return np.asarray(eos.sharpness(objective, params))
+
+
+def hessians(objective: Objective, params: Mapping) -> np.ndarray:
+    """The full Hessian at every lane, dense, in float64."""
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
+        return np.asarray(jax.jit(lambda params: eos.hessian(objective, params))(params))
 
 
 def scalars(objective: Objective, params: Mapping) -> np.ndarray:

@@ -15,11 +15,13 @@ import numpy as np
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.analysis.extrapolation import observed_order
+from eos_jax.observers import trace
 from eos_jax.paper.claims.base import Measurement, claim, interval, number, predicate
 from eos_jax.paper.claims.runs import (
     COUPLED,
     descend,
     final_gap,
+    hessians,
     settle,
     sharpness,
     step_ab_exactly,
@@ -231,9 +233,7 @@ def full_space_step(quick):
 def hessian_eigenvalues_in_closed_form(quick):
     """Dense 4 x 4 Hessians at random points, diagonalised by NumPy."""
     x, y = np.random.default_rng(1).uniform(-2, 2, (2, 50))
-    with jax.enable_x64(True):
-        dense = eos.hessian(COUPLED, {"x": jnp.asarray(x), "y": jnp.asarray(y)})
-    expected = np.linalg.eigvalsh(np.asarray(dense))
+    expected = np.linalg.eigvalsh(hessians(COUPLED, {"x": x, "y": y}))
     found = np.sort(theory.hessian_eigenvalues(x, y), axis=-1)
     error = np.max(np.abs(found - expected) / np.abs(expected).max(axis=-1, keepdims=True))
     return Measurement("equal", "50 random points", float(error), 1e-8, "near double roots 1e-8")
@@ -279,8 +279,11 @@ def imbalance_shrinks_exactly(quick):
     """Every pair along an orbit of five free scalars."""
     objective, eta = eos.objectives.scalar_product(5), 0.05
     start = {f"x{i + 1}": v for i, v in enumerate((2.5, 1.2, 0.9, 0.5, 0.4))}
-    orbit = eos.orbits(objective, {**start, "eta": eta}, 200)
-    points = np.stack([orbit[f"{name}_orbit"].values for name in start], axis=-1)
+    points = trace(**{name: lambda sample, name=name: sample.params[name] for name in start})
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in start.items()}
+        orbit = eos.simulate(objective, params, eta, 200, observe=points)
+        points = np.stack([np.asarray(orbit[name]) for name in start], axis=-1)
     worst = 0.0
     for i in range(5):
         for j in range(i):

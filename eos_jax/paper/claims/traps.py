@@ -8,7 +8,7 @@ import optax
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.paper.claims.base import claim, corrected, predicate
-from eos_jax.paper.claims.runs import COUPLED, final_gap, settle, step_ab_exactly
+from eos_jax.paper.claims.runs import COUPLED, descend, final_gap, hessians, settle, step_ab_exactly
 
 
 @claim(
@@ -25,10 +25,9 @@ def float32_orbits_end_elsewhere(quick):
     fall = -float(step_ab_exactly(end, eta / 4, eta)[0] - end)
     x, y = theory.from_ab(0.02, np.array([1e-3, 2e-3, 5e-3, 1e-2]), eta)
     gaps = []
-    for dtype in ("float32", "float64"):
-        axes = {"x": x, "y": y, "eta": eta}
-        ds = eos.sweep(COUPLED, axes, 200_000, combine="zip", dtype=dtype, stop=None)
-        ends = {name: ds[f"{name}_final"].values.astype(float) for name in "xy"}
+    for dtype in (np.float32, np.float64):
+        ends = descend(COUPLED, {"x": x, "y": y}, eta, 200_000, dtype)
+        ends = {name: v.astype(float) for name, v in ends.items()}
         gaps.append(final_gap(COUPLED, ends, eta) / (eta / 2))
     errors = [np.max(np.abs(gap - 1)) for gap in gaps]
     note = (
@@ -75,8 +74,8 @@ def power_iteration_finds_the_largest_modulus(quick):
     point = {"x": 0.6, "y": 0.5}
     with jax.enable_x64(True):
         params = {n: jnp.asarray(v) for n, v in point.items()}
-        dense = eos.hessian(COUPLED, params)
-        eigenvalues = np.linalg.eigvalsh(np.asarray(dense))
+        dense = hessians(COUPLED, params)
+        eigenvalues = np.linalg.eigvalsh(dense)
         value = np.asarray(optax.power_iteration(dense, num_iters=2000, error_tolerance=1e-12)[0])
         ours = float(eos.sharpness(COUPLED, params, method="power"))
     sharpness = eigenvalues[-1]
