@@ -17,7 +17,7 @@ from eos_jax.paper.figures import figures
 from eos_jax.paper.settings import stamped
 
 GROUPS = ("all", "figures", "claims")
-_SECONDS_OF_A_CLAIM = (4.0, 1.0)
+_SECONDS_OF_A_CLAIM = (1.5, 0.8)
 
 
 def select(names: Sequence[str]) -> list[str]:
