@@ -1,6 +1,7 @@
 """The command `eos-jax`."""
 
 import contextlib
+import functools
 import importlib.machinery
 import inspect
 import io
@@ -68,6 +69,41 @@ def plot(
 
     plots.save(plots.draw(open_dataset(store), kind), out)
     print(f"wrote {out}")
+
+
+def reproduce(
+    names: Annotated[list[str], tyro.conf.Positional] = [],  # noqa: B006
+    out: Path | None = None,
+    quick: bool = False,
+    cifar10: Path | None = None,
+    list_names: Annotated[bool, tyro.conf.arg(name="list")] = False,
+) -> None:
+    """Make the paper's figures and check its claims, into a folder with a report.
+
+    Exit code 1 if a claim does not hold or a figure could not be made.
+
+    Args:
+        names: figures and claims by name, or all (the default), figures, claims.
+        out: folder for pictures, data, report.html and report.md.
+        quick: small grids and short runs: under two minutes in all.
+        cifar10: folder with CIFAR-10's data_batch_*.bin, for networks to train on instead of the
+            digits of scikit-learn.
+        list_names: list all figures and claims, and do nothing else.
+    """
+    from eos_jax.paper import reproduce as paper
+
+    if list_names:
+        print("\n".join(paper.listing()))
+        return
+    chosen = paper.select(names)
+    if out is None:
+        raise ValueError("Option --out must be given: the folder to write to.")
+    folder = None if cifar10 is None else str(cifar10)
+    result = paper.run(chosen, out, quick, folder, functools.partial(print, flush=True))
+    print(result.summary())
+    print(f"wrote {out / 'report.html'}")
+    if not result.passed:
+        raise SystemExit(1)
 
 
 def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
@@ -189,7 +225,13 @@ def load_objective(place: str):
     raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
 
 
-COMMANDS = {"sweep": sweep, "plot": plot, "info": info, "verify": verify}
+COMMANDS = {
+    "sweep": sweep,
+    "plot": plot,
+    "reproduce": reproduce,
+    "info": info,
+    "verify": verify,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -233,7 +275,6 @@ def _parse_and_run(arguments):
 
 def _deferred(function):
     """The function with its signature, that only notes its arguments: parse first, then run."""
-    import functools
 
     @functools.wraps(function)
     def note(**kwargs):

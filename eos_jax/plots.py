@@ -1,11 +1,13 @@
 """Every picture: a function of a dataset that draws into an axes and returns it.
 
 One colour means one thing throughout: `OUTCOME_COLOURS` for fates, `SHARPNESS` for values of the
-sharpness, `BAND` for the band just below 2/eta, `eta_colours` for step sizes. All are from
-palettes that colour-blind readers tell apart and that keep their order in grey.
+sharpness, `BAND` for the band just below 2/eta, `eta_colours` for step sizes, `EVEN_ODD` for the
+two halves of an orbit seen every second step, `THEORY` for closed forms. All are from palettes that
+colour-blind readers tell apart and that keep their order in grey.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ OUTCOME_COLOURS = {
 }
 SHARPNESS = "viridis"
 BAND = "#D55E00"
+EVEN_ODD = ("#E69F00", "#56B4E9")
+"""Points after an even and after an odd number of steps."""
+THEORY = "#000000"
 SHOWN = 1500
 """Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
 
@@ -134,7 +139,7 @@ def sharpness_map(dataset: xr.Dataset, ax: Axes | None = None, band: float = 0.1
         for kind, colour in other
     ]
     _legend_below(ax, handles)
-    ax.figure.colorbar(image, ax=ax, label="sharpness of converged orbits", shrink=0.9)
+    ax.figure.colorbar(image, ax=ax, label="sharpness of converged orbits", shrink=0.9, pad=0.02)
     ax.set_title(_settings(data))
     return ax
 
@@ -185,7 +190,7 @@ def outcome_map(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
                 label=f"steps until {kind.name.lower()}",
                 shrink=0.9,
                 pad=0.02,
-                ticks=[float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4)],
+                ticks=_whole_ticks(low, high),
                 format="%g",
             )
             bar.ax.set_ylim(low, high)
@@ -199,11 +204,45 @@ def outcome_map(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def orbits(dataset: xr.Dataset) -> Figure:
+def sharpness_histogram(
+    dataset: xr.Dataset, ax: Axes | None = None, band: float = 0.1, top: float = 1.0
+) -> Axes:
+    """How far below 2/eta the converged orbits of a sweep end, as shares of them.
+
+    Args:
+      dataset: of `eos_jax.sweep`.
+      ax: where to draw.
+      band: width of the band just below 2/eta, shown in its own colour.
+      top: gaps shown, in units of 1/eta, from 0.
+
+    Returns:
+      The axes.
+    """
+    ax = ax or plt.gca()
+    gap = (2 / dataset.eta - dataset.sharpness).values[dataset.outcome == Outcome.CONVERGED]
+    edges = np.linspace(0, top, 51)
+    shares = np.histogram(gap, edges)[0] / max(1, gap.size)
+    ax.stairs(np.where(edges[1:] <= band + 1e-9, 0, shares), edges, fill=True, color="#440154")
+    ax.stairs(np.where(edges[1:] <= band + 1e-9, shares, 0), edges, fill=True, color=BAND)
+    ax.set(xlabel="2/eta - final sharpness", ylabel="share of converged orbits", xlim=(0, top))
+    return ax
+
+
+def sharpness_map_and_histogram(dataset: xr.Dataset, band: float = 0.1, top: float = 1.0) -> Figure:
+    """The map of final sharpness beside the histogram of how far below 2/eta orbits end."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.5), width_ratios=(1.6, 1))
+        sharpness_map(dataset, axes[0], band)
+        sharpness_histogram(dataset, axes[1], band, top)
+    return figure
+
+
+def orbits(dataset: xr.Dataset, eos_minimum: Callable | None = theory.eos_minimum) -> Figure:
     """Loss, sharpness and orbit side by side, one colour for each step size.
 
     Args:
       dataset: of `eos_jax.orbits` of a model with two parameters, along `eta` and `step`.
+      eos_minimum: from a step size to the minimum whose sharpness is 2/eta, None not to mark it.
 
     Returns:
       The figure.
@@ -211,10 +250,21 @@ def orbits(dataset: xr.Dataset) -> Figure:
     Source: Zhu et al. 2023, figure 2a.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
+        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
         loss_trace(dataset, axes[0])
         sharpness_trace(dataset, axes[1])
-        orbit(dataset, axes[2])
+        orbit(dataset, axes[2], eos_minimum)
+        legend_outside(figure, axes)
+    return figure
+
+
+def loss_and_sharpness(dataset: xr.Dataset) -> Figure:
+    """Loss and sharpness side by side, one colour for each step size."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.8))
+        loss_trace(dataset, axes[0])
+        sharpness_trace(dataset, axes[1])
+        legend_outside(figure, axes)
     return figure
 
 
@@ -229,10 +279,15 @@ def loss_trace(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def sharpness_trace(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Sharpness against step, with the stability threshold 2/eta of each step size dashed."""
+    """Sharpness against step, every second one joined, and the threshold 2/eta dashed."""
     ax = ax or plt.gca()
     for colour, label, one in _by_eta(dataset):
-        ax.plot(one.step, one.sharpness, lw=0.8, color=colour, label=label)
+        # even and odd steps apart: an oscillation is then two curves, not a filled area
+        for parity in (0, 1):
+            half = one.isel(step=slice(parity, None, 2))
+            ax.plot(
+                half.step, half.sharpness, lw=0.8, color=colour, label=None if parity else label
+            )
         ax.axhline(2 / float(one.eta), color=colour, lw=1, ls="--")
     ax.plot([], [], "--", color="#666666", lw=1, label="2/eta")
     ax.set(xlabel="step", ylabel="sharpness")
@@ -240,7 +295,11 @@ def sharpness_trace(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def orbit(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+def orbit(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    eos_minimum: Callable | None = theory.eos_minimum,
+) -> Axes:
     """The orbit in (x, y): its points, every second one joined, the minima and the EoS minimum."""
     ax = ax or plt.gca()
     for colour, label, one in _by_eta(dataset):
@@ -254,14 +313,35 @@ def orbit(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
                 color=colour,
                 label=label if parity else None,
             )
-        ax.plot(*theory.eos_minimum(float(one.eta)), "*", ms=11, mec="white", color=colour)
+        if eos_minimum:
+            place = eos_minimum(float(one.eta))
+            ax.plot(*place, "*", ms=9, mec="white", mew=0.6, color=colour, zorder=3)
     limits = ax.get_xlim(), ax.get_ylim()
     line = np.linspace(max(limits[0][0], 1e-3), limits[0][1], 400)
     ax.plot(line, 1 / line, color="#888888", lw=0.8, zorder=0, label="minima")
-    ax.plot([], [], "*", ms=9, color="#666666", label="EoS minimum")
+    if eos_minimum:
+        ax.plot([], [], "*", ms=9, mec="white", color="#666666", label="EoS minimum")
     ax.set(xlim=limits[0], ylim=limits[1], xlabel="x", ylabel="y")
     ax.legend()
     return ax
+
+
+def legend_outside(figure: Figure, axes, extra: Sequence = (), **kwargs) -> None:
+    """One legend below the whole figure in place of those inside its axes; each label once."""
+    entries = {handle.get_label(): handle for handle in extra}
+    for ax in np.ravel(axes):
+        for handle, label in zip(*ax.get_legend_handles_labels()):
+            entries.setdefault(label, handle)
+        if ax.get_legend():
+            ax.get_legend().remove()
+    kwargs = {
+        "loc": "outside lower center",
+        "ncols": 6,
+        "columnspacing": 1.2,
+        "handlelength": 1.6,
+        **kwargs,
+    }
+    figure.legend(entries.values(), entries.keys(), **kwargs)
 
 
 def _by_eta(dataset):
@@ -297,6 +377,12 @@ def _image(ax, data, values, **kwargs):
         rasterized=True,
         **kwargs,
     )
+
+
+def _whole_ticks(low: float, high: float) -> list[float]:
+    """A few numbers of steps from low to high, of two digits where that is exact enough."""
+    ticks = (float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4))
+    return sorted({float(np.clip(round(tick), np.ceil(low), np.floor(high))) for tick in ticks})
 
 
 def _legend_below(ax, handles) -> None:

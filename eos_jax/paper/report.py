@@ -1,0 +1,335 @@
+"""The report of a reproduction: one self-contained HTML page, and Markdown beside the pictures.
+
+The page needs neither scripts nor other files: pictures are embedded, styles inline. It reads on a
+telephone, where each row of a table becomes a block, and in print.
+"""
+
+import base64
+import html
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import jax
+
+from eos_jax.labels import RECORDED_PACKAGES, package_version
+from eos_jax.paper.claims import Claim, Measurement
+from eos_jax.paper.settings import written
+
+PACKAGES = (*RECORDED_PACKAGES, "optax", "matplotlib", "xarray")
+INTRODUCTION = (
+    "Figures and claims of Zhu, Wang, Wang, Zhou, Ge, Understanding Edge-of-Stability Training "
+    "Dynamics with a Minimalist Example (ICLR 2023, arXiv 2210.03294), computed by eos_jax. "
+    "Numbers of figures are those of the submission; 7a to 7c are 6a to 6c in the published "
+    "version."
+)
+
+
+@dataclass
+class FigureEntry:
+    """One figure of a report.
+
+    Attributes:
+      name: of the figure.
+      title: what it shows.
+      settings: those it was computed with.
+      stated: names of those that the paper states.
+      caption: with the settings, or why the figure was not made.
+      picture: file name beside the report; empty if it was not made.
+      seconds: what it took in all.
+      compute_seconds: of which before drawing.
+    """
+
+    name: str
+    title: str
+    settings: dict[str, Any]
+    stated: Sequence[str]
+    caption: str = ""
+    picture: str = ""
+    seconds: float = 0.0
+    compute_seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure was made."""
+        return bool(self.picture)
+
+    def reason(self) -> str:
+        """Why it was not, one line."""
+        return " ".join(self.caption.split())
+
+
+@dataclass
+class ClaimEntry:
+    """One claim of a report: the claim, what was measured, and how long it took."""
+
+    claim: Claim
+    measurement: Measurement
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance."""
+        return self.measurement.passed
+
+    def reason(self) -> str:
+        """What was found in place of what, one line."""
+        found = self.measurement
+        return (
+            f"predicted {number(found.prediction)}, measured {number(found.measured)}, error "
+            f"{found.error:.2g} above {found.tolerance:.2g}. {' '.join(found.note.split())}"
+        )
+
+
+@dataclass
+class Report:
+    """What came out of a run; `missing` names what an interrupted one did not come to."""
+
+    quick: bool = False
+    figures: list[FigureEntry] = field(default_factory=list)
+    claims: list[ClaimEntry] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every figure was made and every claim holds."""
+        return not self.missing and all(entry.passed for entry in self.figures + self.claims)
+
+    def summary(self) -> str:
+        """One line: how many figures were made and claims hold, and which do not."""
+        parts = []
+        for word, verb, entries in (
+            ("figures", "made", self.figures),
+            ("claims", "hold", self.claims),
+        ):
+            if entries:
+                parts.append(f"{sum(e.passed for e in entries)} of {len(entries)} {word} {verb}")
+        failed = [e.name for e in self.figures if not e.passed]
+        failed += [e.claim.name for e in self.claims if not e.passed]
+        if failed:
+            parts.append(f"failed: {', '.join(failed)}")
+        if self.missing:
+            parts.append(f"interrupted before: {', '.join(self.missing)}")
+        return "; ".join(parts) + f"; {self.seconds:.0f} s"
+
+
+CLAIM_COLUMNS = (
+    "claim",
+    "statement",
+    "source",
+    "prediction",
+    "measured",
+    "error",
+    "tolerance",
+    "verdict",
+    "note",
+)
+
+
+def claim_row(entry: ClaimEntry) -> tuple[str, ...]:
+    """A claim's cells, in the order of `CLAIM_COLUMNS`."""
+    claim, measured = entry.claim, entry.measurement
+    return (
+        claim.name,
+        claim.statement,
+        claim.source,
+        number(measured.prediction),
+        number(measured.measured),
+        f"{measured.error:.2g}",
+        f"{measured.tolerance:.2g}",
+        "holds" if entry.passed else "FAILS",
+        measured.note,
+    )
+
+
+def number(value: float | str) -> str:
+    """A prediction or measurement as text.
+
+    Example:
+      >>> number(9.927360217757), number("(9, 10)")
+      ('9.92736021776', '(9, 10)')
+    """
+    return value if isinstance(value, str) else f"{value:.12g}"
+
+
+def surroundings() -> list[tuple[str, str]]:
+    """Versions and device, as rows."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices = sorted({f"{device.platform} {device.device_kind}" for device in jax.local_devices()})
+    return [
+        *((name, package_version(name)) for name in PACKAGES),
+        ("Python", platform.python_version()),
+        ("system", f"{platform.system()} {platform.machine()}"),
+        ("device", ", ".join(devices)),
+        ("cores", str(cores)),
+        ("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") or "none"),
+    ]
+
+
+def setting_rows(entry: FigureEntry) -> list[tuple[str, str, str]]:
+    """A figure's settings: name, value, and whether the paper states it."""
+    return [
+        (name, written(value), "stated in the paper" if name in entry.stated else "chosen here")
+        for name, value in entry.settings.items()
+    ]
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write report.html and report.md; pictures are read from the folder.
+
+    Args:
+      report: what came out.
+      folder: where the pictures are.
+    """
+    (folder / "report.html").write_text(as_html(report, folder), encoding="utf-8")
+    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
+
+
+def as_html(report: Report, folder: Path) -> str:
+    """The page, every text escaped and every picture embedded."""
+    parts = []
+    if report.figures:
+        parts.append("<h2>Figures</h2>")
+        parts += [_figure_html(entry, folder) for entry in report.figures]
+    if report.claims:
+        parts.append("<h2>Claims</h2>")
+        rows = [claim_row(entry) for entry in report.claims]
+        parts.append(_table(CLAIM_COLUMNS, rows, "claims"))
+    parts.append("<h2>Timings</h2>")
+    parts.append(_table(("figure or claim", "seconds"), _timings(report), "plain"))
+    parts.append("<h2>Versions and device</h2>")
+    parts.append(_table(("what", "which"), surroundings(), "plain"))
+    return _PAGE.substitute(
+        title=_escape(_title(report)),
+        introduction=_escape(INTRODUCTION),
+        summary=_escape(report.summary()),
+        verdict="good" if report.passed else "bad",
+        body="\n".join(parts),
+    )
+
+
+def as_markdown(report: Report) -> str:
+    """The same in Markdown, pictures by file name."""
+    lines = [f"# {_title(report)}", "", INTRODUCTION, "", f"**{report.summary()}**", ""]
+    if report.figures:
+        lines += ["## Figures", ""]
+    for entry in report.figures:
+        lines += [f"### {_plain(entry.title)}", ""]
+        if entry.picture:
+            lines += [f"![{_plain(entry.name)}]({entry.picture})", ""]
+        lines += [_plain(entry.caption), ""]
+        lines += _markdown_table(("setting", "value", "from"), setting_rows(entry))
+    if report.claims:
+        rows = [claim_row(entry) for entry in report.claims]
+        lines += ["## Claims", "", *_markdown_table(CLAIM_COLUMNS, rows)]
+    lines += ["## Timings", "", *_markdown_table(("figure or claim", "seconds"), _timings(report))]
+    lines += ["## Versions and device", "", *_markdown_table(("what", "which"), surroundings())]
+    return "\n".join(lines)
+
+
+def _title(report) -> str:
+    return "Reproduction" + (" (quick run: small grids, short runs)" if report.quick else "")
+
+
+def _timings(report) -> list[tuple[str, str]]:
+    rows = [
+        (e.name, f"{e.seconds:.1f} (computing {e.compute_seconds:.1f})") for e in report.figures
+    ]
+    rows += [(e.claim.name, f"{e.seconds:.1f}") for e in report.claims]
+    return [*rows, ("in all", f"{report.seconds:.1f}")]
+
+
+def _escape(text) -> str:
+    return html.escape(str(text), quote=True)
+
+
+def _figure_html(entry: FigureEntry, folder: Path) -> str:
+    picture = ""
+    if entry.picture:
+        data = base64.b64encode((folder / entry.picture).read_bytes()).decode("ascii")
+        picture = f'<img alt="{_escape(entry.title)}" src="data:image/png;base64,{data}">'
+    settings = _table(("setting", "value", "from"), setting_rows(entry), "plain")
+    return (
+        f'<section id="{_escape(entry.name)}"><h3>{_escape(entry.title)}</h3>\n'
+        f"<figure>{picture}<figcaption>{_escape(entry.caption)}</figcaption></figure>\n"
+        f"<details><summary>Settings</summary>{settings}</details></section>"
+    )
+
+
+def _table(columns, rows, kind: str) -> str:
+    head = "".join(f"<th>{_escape(name)}</th>" for name in columns)
+    lines = [f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>']
+    for row in rows:
+        mark = ' class="bad"' if "FAILS" in row else ""
+        cells = "".join(
+            f'<td data-label="{_escape(name)}">{_escape(cell)}</td>'
+            for name, cell in zip(columns, row)
+        )
+        lines.append(f"<tr{mark}>{cells}</tr>")
+    return "\n".join([*lines, "</tbody></table>"])
+
+
+def _markdown_table(columns, rows) -> list[str]:
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    lines += [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in rows]
+    return [*lines, ""]
+
+
+def _plain(text) -> str:
+    """Text that Markdown shows as it is, on one line and in one cell."""
+    text = " ".join(str(text).split())
+    for mark in "\\`*_|<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+_PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+       max-width: 60rem; margin: 0 auto; padding: 1rem; }
+h1, h2, h3 { line-height: 1.25; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+figure { margin: 0; }
+img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+figcaption { font-size: 0.9rem; max-width: 46rem; margin: 0.5rem auto; }
+.summary { padding: 0.6rem 0.9rem; border-left: 0.4rem solid #0072b2; background: #f3f6f9; }
+.summary.bad { border-color: #d55e00; }
+table { border-collapse: collapse; font-size: 0.85rem; width: 100%; margin: 0.5rem 0; }
+table.plain { width: auto; }
+th, td { text-align: left; vertical-align: top; padding: 0.3rem 0.5rem;
+         border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
+thead th { background: #f3f6f9; }
+tr.bad td { background: #fdeee4; }
+details { font-size: 0.9rem; }
+@media screen and (max-width: 48rem) {
+  table.claims thead { display: none; }
+  table.claims tr { display: block; border: 1px solid #ccc; margin: 0.8rem 0; padding: 0.3rem; }
+  table.claims td { display: block; border: 0; padding: 0.15rem 0.3rem; }
+  table.claims td::before { content: attr(data-label) ": "; color: #666; }
+}
+@media print {
+  body { max-width: none; font-size: 10pt; padding: 0; }
+  section, tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+  table { font-size: 7.5pt; }
+}
+</style>
+</head>
+<body>
+<h1>$title</h1>
+<p>$introduction</p>
+<p class="summary $verdict">$summary</p>
+$body
+</body>
+</html>
+""")
