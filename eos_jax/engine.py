@@ -101,16 +101,16 @@ def run_tile(
     results = _blank(program.objective, count, starts["eta"].dtype)
     results["outcome"][~valid] = Outcome.INVALID
     on_round(count - alive)
-    horizon = np.int32(horizon)
+    last_step = np.int32(horizon)
 
     while alive:
         # few lanes left: longer rounds, so that the host is asked as rarely as with many
         blocks = np.int32(max(1, min(64, capacity // (4 * alive))))
         groups = np.int32(-(-alive // program.width))
-        lanes, seen = run(program, lanes, groups, blocks, horizon)
+        lanes, seen = run(program, lanes, groups, blocks, last_step)
         found = []
         for rows in _portions(program, np.flatnonzero(np.asarray(seen)[:alive])):
-            lanes, known, decided = _judge(program, lanes, rows, horizon)
+            lanes, known, decided = _judge(program, lanes, rows, last_step)
             found.append(rows[decided])
             for name, values in known.items():
                 results[name][origin[rows[decided]]] = values[decided]
@@ -235,11 +235,11 @@ def _replay(program, lanes, horizon, tolerance):
     params, state, taken = advance_lanes(step, start, (lanes.eta, left, tolerance), BLOCK)
     steps = lanes.steps + taken.astype(lanes.steps.dtype)
 
-    def measure(params):
-        here = observers.Sample(objective, params, None, None, None)
+    def measure(params, eta, step):
+        here = observers.Sample(objective, params, eta, step, step)
         return observers.loss(here), observers.sharpness(here)
 
-    loss, sharpness = jax.vmap(measure)(params)
+    loss, sharpness = jax.vmap(measure)(params, lanes.eta, steps)
     stable = sharpness < rule.threshold(lanes.eta)
     outcome = jnp.select(
         [jax.vmap(near)(params, tolerance) & stable, jax.vmap(gone)(params), steps >= horizon],
@@ -253,7 +253,7 @@ def _replay(program, lanes, horizon, tolerance):
         "sharpness": _finite(sharpness),
         **{f"{name}_final": _finite(leaf) for name, leaf in params.items()},
     }
-    return results, Lanes(params, state, lanes.eta, steps)
+    return results, lanes._replace(params=params, state=state, steps=steps)
 
 
 def _looks_decided(program, params):

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from eos_jax import kernel, updates
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
@@ -154,7 +155,7 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
         )
     params = {name: jnp.broadcast_to(leaf, lanes + shapes[name]) for name, leaf in params.items()}
     eta = jnp.broadcast_to(eta, lanes)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in (eta, *params.values())):
+    if any(isinstance(leaf, Tracer) for leaf in (eta, *params.values())):
         return _iterate(objective, params, eta, steps)
     return _on_all_cores(objective, params, eta, steps)
 
@@ -279,7 +280,7 @@ def as_update(update) -> updates.Update:
 def as_eta(eta, params) -> jax.Array:
     """The step size in the parameters' dtype; raises if a concrete one is not positive."""
     eta = jnp.asarray(eta, next(iter(params.values())).dtype)
-    if not isinstance(eta, jax.core.Tracer) and not bool(jnp.all((eta > 0) & (eta < jnp.inf))):
+    if not isinstance(eta, Tracer) and not bool(jnp.all((eta > 0) & (eta < jnp.inf))):
         raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
     return eta
 

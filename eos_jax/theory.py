@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Array = Any  # a Python number, a NumPy array or a JAX array
 
@@ -63,7 +64,7 @@ class FrozenDoublings(NamedTuple):
 
 def _require(name, value, holds, condition):
     concrete = isinstance(value, numbers.Number | np.generic | np.ndarray | jax.Array)
-    if not concrete or isinstance(value, jax.core.Tracer):
+    if not concrete or isinstance(value, Tracer):
         return
     values = np.asarray(value)
     bad = values[~np.asarray(holds(values))]
