@@ -30,9 +30,9 @@ STATED = ()
 CAPTION = (
     "Two steps of gradient descent on 1/2 (1 - x x y y)^2 in the coordinates a (along the curve "
     "of minima) and b (across it), eta = {eta}: arrows and regions from the exact map at {points} "
-    "x {points} points, a in [{a}], b in [{b}]. |b| grows in the yellow region and shrinks in the "
+    "x {points} points, a in [{a}], b in [{b}]. |b| grows in the orange region and shrinks in the "
     "blue one; in the grey one two steps end on the other side of the minima. Black: the parabola "
-    "of the two-step ODE; the boundary between yellow and blue, where two exact steps keep |b|, "
+    "of the two-step ODE; the boundary between orange and blue, where two exact steps keep |b|, "
     "is close to it and not symmetric. Dots: every second point of {steps} steps from (a, b) = "
     "{starts}. The paper's figure 4 is a schematic without settings; all of these were chosen, in "
     "its spirit."

@@ -53,7 +53,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         threshold = 2 / float(dataset.eta)
         for ax in axes[1:]:
             ax.axhline(threshold, color="#666666", lw=1, ls="--", label="2/eta")
-        axes[0].set(yscale="log", xlabel="step", ylabel="loss", ylim=(1e-30, None))
+        axes[0].set(yscale="log", xlabel="step", ylabel="loss", ylim=(1e-16, None))
         axes[1].set(xlabel="step", ylabel="sharpness", xlim=(0, 100))
         axes[2].set(xlabel="step", ylabel="sharpness", ylim=(threshold - 2, threshold + 2))
         plots.legend_outside(figure, axes)
