@@ -259,8 +259,8 @@ def to_ab(x, y, eta):
 
     Args: x, y; eta. Returns: (a, b); a is NaN where |x| < |y|.
     Raises: ValueError unless 0 < eta < 1/2.
-    Valid for |x| >= |y|. Rounding of a is that of c, about 1/k: at eta = 0.01 float32 cannot
-    resolve k^3/8. Source: paper, Sec. 3.
+    Valid for |x| >= |y|. Rounding of a is that of c, about 1/k: at eta = 0.01 float32 holds the
+    end -k^3/8 to 1 %, but not the far smaller steps towards it. Source: paper, Sec. 3.
     >>> [round(float(v), 4) for v in to_ab(2.5, 0.4001, 0.2)]
     [0.3271, 0.0003]
     """
