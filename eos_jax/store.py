@@ -11,6 +11,7 @@ Rules that make a sweep safe to stop at any moment and to start again:
   is refused.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -128,11 +129,25 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
             fill_value=variable.fill,
             config={"write_empty_chunks": True},
         )  # fmt: skip
-    with warnings.catch_warnings():
-        # Zarr v3 does not specify it yet; readers that do not know it ignore it, and
-        # `xr.open_zarr(path)` looks for it first and warns if it is missing
-        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+    with _consolidating():
         zarr.consolidate_metadata(path)
+
+
+@contextlib.contextmanager
+def _consolidating():
+    """Metadata in one place, which `xr.open_zarr(path)` looks for first and else warns about.
+
+    Zarr v3 does not specify it yet and says so; readers that do not know it ignore it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        yield
+
+
+def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+    """Write a dataset that is in memory, in place of what is there; `xr.open_zarr` opens it."""
+    with _consolidating():
+        dataset.to_zarr(path, mode="w", zarr_format=3, consolidated=True)
 
 
 def _open(path: str | os.PathLike) -> zarr.Group:

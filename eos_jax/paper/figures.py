@@ -23,6 +23,7 @@ from eos_jax.paper import (
     fig7a,
     fig7b,
     fig7c,
+    fig_elu,
     fig_networks,
     figA4,
 )
@@ -92,6 +93,7 @@ figures: dict[str, Figure] = {
         _row(fig7b, 1, 1),
         _row(fig7c, 1, 1),
         _row(figA4, 3, 3),
+        _row(fig_elu, 10, 6),
         _row(fig_networks, 16, 8),
     )
 }

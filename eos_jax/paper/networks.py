@@ -44,6 +44,7 @@ def network(settings: Mapping[str, Any]) -> Objective:
         bias=settings["bias"],
         data=settings["data"],
         samples=settings["samples"],
+        classes=settings["classes"],
         folder=settings["folder"],
     )
 
@@ -51,7 +52,9 @@ def network(settings: Mapping[str, Any]) -> Objective:
 def start(objective: Objective, settings: Mapping[str, Any]) -> dict[str, jax.Array]:
     """The random weights that a figure's settings name."""
     key = jax.random.key(settings["seed"])
-    return initial_parameters(objective, key, settings["factors"])
+    # drawn in single precision whatever the run's: draws of one key differ between dtypes
+    drawn = initial_parameters(objective, key, settings["factors"], dtype="float32")
+    return {name: jnp.asarray(leaf, float) for name, leaf in drawn.items()}
 
 
 def sharpness(sample: observers.Sample) -> jax.Array:
@@ -60,10 +63,10 @@ def sharpness(sample: observers.Sample) -> jax.Array:
 
 
 def train(settings: Mapping[str, Any], thresholds: Sequence[float]) -> xr.Dataset:
-    """Loss and sharpness at every step from one start, for several step sizes.
+    """Loss and sharpness from one start, for several step sizes.
 
     Args:
-      settings: of a figure; `steps` besides those that `network` and `start` read.
+      settings: of a figure; `steps` and `every` besides those that `network` and `start` read.
       thresholds: 2/eta for each step size.
 
     Returns:
@@ -78,7 +81,8 @@ def train(settings: Mapping[str, Any], thresholds: Sequence[float]) -> xr.Datase
         @jax.jit
         @jax.vmap
         def run(eta):
-            return eos.simulate(objective, params, eta, settings["steps"], observe=record)
+            steps, every = settings["steps"], settings["every"]
+            return eos.simulate(objective, params, eta, steps, observe=record, every=every)
 
         found = jax.tree.map(np.asarray, run(etas))
     return xr.Dataset(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from eos_jax import plots
+from eos_jax import plots, store
 from eos_jax.paper import report
 from eos_jax.paper.claims import Measurement, claims
 from eos_jax.paper.figures import figures
@@ -118,7 +118,7 @@ def _make(name: str, out: Path, quick: bool, cifar10: str | None) -> report.Figu
         entry.settings = stamped(dataset)
         entry.compute_seconds = time.perf_counter() - began
         plots.save(figure.draw(dataset), out / f"{name}.png")
-        dataset.to_zarr(out / "data" / f"{name}.zarr", mode="w", zarr_format=3, consolidated=False)
+        store.save(dataset, out / "data" / f"{name}.zarr")
         entry.caption = figure.caption(dataset)
         entry.picture = f"{name}.png"
     except Exception as error:  # one figure's failure is reported, and must not stop the others
