@@ -219,8 +219,8 @@ def test_damage_is_found_named_and_repaired(name, how, sound, copy):
 def test_a_lost_chunk_is_found_and_repaired(sound, copy):
     """It reads as its fill value without an error; a tile that was never done is no damage."""
     chunks(copy, "outcome")[0].unlink()
-    chunks(copy, "loss")[0].unlink()
-    chunks(copy, "loss")[3].unlink()
+    for lost in (chunks(copy, "loss")[0], chunks(copy, "loss")[3]):
+        lost.unlink()
     (line,) = store.damaged(copy)
     assert line.startswith("loss, tile (21, 0) to (28, 8)") and "missing" in line
     write(copy)

@@ -354,15 +354,19 @@ def test_optax_rules_run_in_a_sweep(paper, rule):
     """A sweep of a rule equals the plain optax loop on the four free scalars."""
     x, y, eta = np.array([1.5, 2.0, 0.7]), np.array([0.5, 0.9]), np.array([0.02, 0.05])
     found = eos.sweep(paper, {"x": x, "y": y, "eta": eta}, 45, update=rule, stop=None)
+
+    @jax.jit
+    def advance(point, state, eta):
+        product = jnp.prod(point)
+        move, state = rule(eta).update((product - 1) * product / point, state, point)
+        return optax.apply_updates(point, move), state
+
     with jax.enable_x64(True):
         for i, j, k in [(0, 0, 0), (1, 1, 0), (2, 0, 1), (2, 1, 1)]:
             point = jnp.array([x[i], x[i], y[j], y[j]])
-            transformation = rule(eta[k])
-            state = transformation.init(point)
+            state = rule(eta[k]).init(point)
             for _ in range(45):
-                product = jnp.prod(point)
-                move, state = transformation.update((product - 1) * product / point, state, point)
-                point = optax.apply_updates(point, move)
+                point, state = advance(point, state, eta[k])
             assert float(found.x_final[i, j, k]) == pytest.approx(float(point[0]), rel=1e-9)
             assert float(found.y_final[i, j, k]) == pytest.approx(float(point[2]), rel=1e-9)
 

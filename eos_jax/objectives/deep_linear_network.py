@@ -93,7 +93,8 @@ def balanced_minimum(
       >>> import eos_jax as eos
       >>> from eos_jax.objectives.deep_linear_network import balanced_minimum
       >>> obj = eos.objectives.deep_linear_network((2, 2, 2), (4.0, 1.0))
-      >>> print(eos.sharpness(obj, balanced_minimum((2, 2, 2), (4.0, 1.0))))  # L sigma^(2 - 2/L)
+      >>> top = eos.sharpness(obj, balanced_minimum((2, 2, 2), (4.0, 1.0)))
+      >>> print(top.round(4))  # L sigma^(2 - 2/L)
       8.0
 
     Source: Ghosh et al. 2025.

@@ -18,6 +18,11 @@ CASES = [
     for settings in family.examples
 ]
 every_objective = pytest.mark.parametrize(("make", "settings"), CASES)
+one_of_each_family = pytest.mark.parametrize(  # where compiling takes seconds
+    ("make", "settings"),
+    [(family.make, family.examples[0]) for _, family in sorted(registry.items())],
+    ids=sorted(registry),
+)
 DTYPES = (np.float32, np.float64)
 
 
@@ -100,7 +105,7 @@ def test_the_gradient_is_that_of_one_copy_in_the_full_space(make, settings, x64)
     """Against finite differences of the full loss, one copy moved and the others held."""
     obj = make(**settings)
     point = points(obj, seed=1)
-    slopes = eos.gradient(obj, point)
+    slopes = jax.jit(lambda p: eos.gradient(obj, p))(point)
     full_loss, step = jax.jit(obj.full_loss), 1e-5
 
     def moved(name, copy, index, by):
@@ -120,32 +125,39 @@ def test_the_gradient_is_that_of_one_copy_in_the_full_space(make, settings, x64)
 
 
 @every_objective
-def test_the_hessian_is_symmetric_and_its_largest_eigenvalue_is_the_sharpness(make, settings, x64):
+def test_the_hessian_is_symmetric_and_has_the_eigenvalues_claimed(make, settings, x64):
     obj = make(**settings)
     lanes = points(obj, (4,), seed=2)
-    dense = np.asarray(eos.hessian(obj, lanes))
+    dense = np.asarray(jax.jit(lambda p: eos.hessian(obj, p))(lanes))
     size = sum(c * int(np.prod(s)) for c, s in zip(obj.copies, obj.shapes))
     assert dense.shape == (4, size, size)
     np.testing.assert_allclose(dense, dense.swapaxes(1, 2), rtol=1e-10, atol=1e-12)
-    want = np.linalg.eigvalsh(dense)
-    norm = np.abs(want).max(axis=1)
-    assert (np.abs(eos.sharpness(obj, lanes) - want[:, -1]) <= 1e-12 * norm).all()
     if obj.eigenvalues is not None:
+        want = np.linalg.eigvalsh(dense)
         closed = np.stack(jax.vmap(obj.eigenvalues)(lanes), axis=-1)
         assert closed.shape == want.shape
-        assert (np.abs(np.sort(closed) - want) <= 1e-11 * norm[:, None]).all()
+        assert (np.abs(np.sort(closed) - want) <= 1e-11 * np.abs(want).max()).all()
+
+
+@one_of_each_family
+def test_the_sharpness_is_the_largest_eigenvalue(make, settings, x64):
+    obj = make(**settings)
+    lanes = points(obj, (4,), seed=2)
+    want = np.linalg.eigvalsh(jax.jit(lambda p: eos.hessian(obj, p))(lanes))
+    error = np.abs(eos.sharpness(obj, lanes) - want[:, -1])
+    assert (error <= 1e-12 * np.abs(want).max(axis=1)).all()
 
 
 @every_objective
 def test_the_loss_is_nowhere_below_its_floor(make, settings, x64):
     obj = make(**settings)
-    generator = np.random.default_rng(3)
+    generator, value = np.random.default_rng(3), jax.jit(lambda p: eos.loss(obj, p))
     for scale in (0.1, 1.0, 3.0):
         lanes = {
             name: generator.normal(0, scale, (200, *shape))
             for name, shape in zip(obj.parameters, obj.shapes)
         }
-        values = np.asarray(eos.loss(obj, lanes))
+        values = np.asarray(value(lanes))
         assert (values >= obj.floor - 1e-12 * (1 + abs(obj.floor))).all()
 
 
@@ -154,20 +166,17 @@ def test_a_small_step_goes_down(make, settings, x64):
     """x - eta g with a tiny eta lowers the loss by eta times the squared full-space gradient."""
     obj = make(**settings)
     point, eta = points(obj, seed=4), 1e-7
-    slopes = eos.gradient(obj, point)
+    value = jax.jit(lambda p: eos.loss(obj, p))
+    slopes = jax.jit(lambda p: eos.gradient(obj, p))(point)
     square = sum(c * float(np.sum(slopes[n] ** 2)) for n, c in zip(obj.parameters, obj.copies))
-    end = eos.simulate(obj, point, eta, 1)
-    fallen = float(eos.loss(obj, point) - eos.loss(obj, end))
-    curvature = float(np.abs(eos.hessian(obj, point)).sum())
-    error = eta**2 * square * curvature + 1e-15 * (1 + abs(float(eos.loss(obj, point))))
-    assert abs(fallen - eta * square) <= error
+    end = jax.jit(lambda p: eos.simulate(obj, p, eta, 1))(point)
+    fallen = float(value(point) - value(end))
+    # relative to it the second order is eta times a curvature, some hundreds at most
+    rounding = 1e-15 * (1 + abs(float(value(point))))
+    assert fallen == pytest.approx(eta * square, rel=1e-4, abs=rounding)
 
 
-@pytest.mark.parametrize(
-    ("make", "settings"),
-    [(family.make, family.examples[0]) for _, family in sorted(registry.items())],
-    ids=sorted(registry),
-)
+@one_of_each_family
 def test_it_can_be_swept(make, settings):
     obj = make(**settings)
     found = eos.sweep(obj, {**points(obj), "eta": [1e-3, 2e-3]}, 40)
