@@ -42,6 +42,9 @@ THEORY = "#000000"
 SHOWN = 1500
 """Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
 
+FAR = 1e30
+"""Modulus beyond which an orbit is not drawn: axes cannot hold what has diverged."""
+
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -348,6 +351,7 @@ def _by_eta(dataset):
     """Colour, label and data of each step size."""
     if "eta" not in dataset.dims:
         dataset = dataset.expand_dims("eta")
+    dataset = dataset.where(abs(dataset) < FAR)
     for colour, eta in zip(eta_colours(dataset.sizes["eta"]), dataset.eta.values):
         yield colour, f"eta = 2/{2 / eta:.4g}", dataset.sel(eta=eta)
 
