@@ -5,6 +5,7 @@
 the kernel that every sweep runs on.
 """
 
+import functools
 import math
 import numbers
 from collections.abc import Callable, Mapping
@@ -189,28 +190,43 @@ def _iterate(objective, params, eta, steps):
     )
 
 
-_compiled_iterate = jax.jit(
-    _iterate, static_argnums=(0, 3), compiler_options=kernel.COMPILER_OPTIONS
-)
+_WORTH_THREADS = 2**20  # lane-steps; fewer take less time than starting threads does
+
+_compiled = functools.partial(jax.jit, compiler_options=kernel.COMPILER_OPTIONS)
+_compiled_iterate = _compiled(_iterate, static_argnums=(0, 3))
+
+
+@functools.partial(_compiled, static_argnums=(0, 3, 5))
+def _iterate_part(objective, params, eta, steps, start, size):
+    """Lanes from `start` on; cutting them inside the program saves a dispatch for each array."""
+    cut = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size)  # noqa: E731
+    return _iterate(objective, *jax.tree.map(cut, (params, eta)), steps)
+
+
+@jax.jit
+def _joined(*parts):
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def _on_all_cores(objective, params, eta, steps):
     """Run pieces of the lanes side by side: one thread for each core of a lone CPU device."""
     (device, *_) = eta.devices()
     pieces = len(kernel.workers([device])) if len(eta.devices()) == 1 else 1
-    size = -(-len(eta) // pieces)
-    if pieces == 1 or size < tile_width(objective, eta.dtype):
+    size = len(eta) // pieces
+    if pieces == 1 or size < tile_width(objective, eta.dtype) or len(eta) * steps < _WORTH_THREADS:
         return _compiled_iterate(objective, params, eta, steps)
     x64 = eta.dtype == jnp.float64
 
-    def run(start):
+    def run(piece):
+        start, stop = piece * size, len(eta) if piece == pieces - 1 else (piece + 1) * size
         with jax.enable_x64(x64):
-            part = jax.tree.map(lambda leaf: leaf[start : start + size], (params, eta))
-            return jax.block_until_ready(_compiled_iterate(objective, *part, steps))
+            part = _iterate_part(objective, params, eta, steps, start, stop - start)
+            return jax.block_until_ready(part)
 
-    with ThreadPoolExecutor(pieces) as pool:
-        ends = list(pool.map(run, range(0, len(eta), size)))
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *ends)
+    with ThreadPoolExecutor(pieces - 1) as pool:  # this thread does the last piece
+        others = [pool.submit(run, piece) for piece in range(pieces - 1)]
+        last = run(pieces - 1)
+        return _joined(*(other.result() for other in others), last)
 
 
 def tile_width(objective: Objective, dtype) -> int:
@@ -280,8 +296,10 @@ def as_update(update) -> updates.Update:
 def as_eta(eta, params) -> jax.Array:
     """The step size in the parameters' dtype; raises if a concrete one is not positive."""
     eta = jnp.asarray(eta, next(iter(params.values())).dtype)
-    if not isinstance(eta, Tracer) and not bool(jnp.all((eta > 0) & (eta < jnp.inf))):
-        raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
+    if not isinstance(eta, Tracer):
+        values = np.asarray(eta)  # in NumPy: several dispatches less for every call
+        if not np.all((values > 0) & (values < np.inf)):
+            raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
     return eta
 
 

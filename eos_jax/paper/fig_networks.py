@@ -37,10 +37,10 @@ CAPTION = (
     "against the drift (the distance in the direction, orthogonal to that eigenvector, from the "
     "end to the start), where time runs from right to left: as in figure 7c, the branches of even "
     "and odd steps close. Data {data} (classes {classes}; digits are scikit-learn's handwritten "
-    "ones of 8 x 8 pixels; folder: {folder}), weights normal with deviation {factors} / sqrt(fan-in), seed "
-    "{seed}. The first two steps are left out of the lower pictures. The paper (published section "
-    "6) states the depth, the activation, the samples' number and CIFAR-10, and neither width nor "
-    "step size nor start: in its spirit."
+    "ones of 8 x 8 pixels; folder: {folder}), weights normal with deviation {factors} / "
+    "sqrt(fan-in), seed {seed}. The first two steps are left out of the lower pictures. The paper "
+    "(published section 6) states the depth, the activation, the samples' number and CIFAR-10, "
+    "and neither width nor step size nor start: in its spirit."
 )
 
 
