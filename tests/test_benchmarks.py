@@ -1,0 +1,43 @@
+"""The benchmark's programs do the same work, at toy size; nothing is timed here."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as benchmark
+from benchmarks import peers
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("model", [(2, 2), 4])
+def test_all_programs_end_at_the_same_points(model, dtype):
+    lanes, steps = 256, 20
+    params, eta = benchmark.starts(model, dtype, lanes)
+    wanted = peers.numpy_loop(params, eta, steps)
+    # these orbits are not chaotic: twenty steps amplify rounding by some hundred
+    close = {"rtol": 1e3 * np.finfo(dtype).eps, "atol": 1e3 * np.finfo(dtype).eps}
+    ends = benchmark.ours(model, params, eta, dtype)(steps)
+    for mine, his in zip(ends.values(), wanted):
+        np.testing.assert_allclose(mine, his, **close)
+    if shutil.which("cc"):
+        found = peers.c_kernel(peers.build_c(dtype), params, eta, steps, threads=2)
+        for mine, his in zip(found, wanted):
+            np.testing.assert_allclose(mine, his, **close)
+    if model == (2, 2):
+        others, missing = peers.available()
+        assert {*others, *missing} >= {"NumPy", "jit(vmap(scan))", "numba prange", "torch.compile"}
+        with jax.enable_x64(dtype == "float64"):
+            found = peers.vmap_scan(params, eta, steps)
+        for mine, his in zip(found, wanted):
+            np.testing.assert_allclose(mine, his, **close)
+
+
+def test_one_command_prints_every_ratio(capsys, tmp_path):
+    rows = benchmark.main(
+        ["--size", "toy", "--only", "P1", "P3", "P7", "--json", str(tmp_path / "results.json")]
+    )
+    assert {row["target"] for row in rows} >= {"P1 (2, 2)", "P1 4", "P3 seconds", "P3 GiB", "P7"}
+    assert all(row["value"] > 0 or not shutil.which("cc") for row in rows)
+    assert "processor:" in capsys.readouterr().out and (tmp_path / "results.json").exists()
