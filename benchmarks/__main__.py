@@ -131,8 +131,9 @@ def child(arguments, folder):
     start = time.perf_counter()
     process = subprocess.Popen(arguments, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(arguments)} failed with status {status}")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}")
     return time.perf_counter() - start, usage.ru_maxrss / 2**20
 
 

@@ -157,8 +157,10 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
     params = {name: jnp.broadcast_to(leaf, lanes + shapes[name]) for name, leaf in params.items()}
     eta = jnp.broadcast_to(eta, lanes)
     if any(isinstance(leaf, Tracer) for leaf in (eta, *params.values())):
-        return _iterate(objective, params, eta, steps)
-    return _on_all_cores(objective, params, eta, steps)
+        ends = _iterate(objective, params, eta, steps)
+    else:
+        ends = _on_all_cores(objective, params, eta, steps)
+    return {name: ends[name] for name in objective.parameters}
 
 
 def _iterate(objective, params, eta, steps):

@@ -30,3 +30,10 @@ def x64():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20221007)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Hundreds of compiled programs would add up to gigabytes."""
+    yield
+    jax.clear_caches()

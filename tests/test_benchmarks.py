@@ -26,8 +26,6 @@ def test_all_programs_end_at_the_same_points(model, dtype):
         for mine, his in zip(found, wanted):
             np.testing.assert_allclose(mine, his, **close)
     if model == (2, 2):
-        others, missing = peers.available()
-        assert {*others, *missing} >= {"NumPy", "jit(vmap(scan))", "numba prange", "torch.compile"}
         with jax.enable_x64(dtype == "float64"):
             found = peers.vmap_scan(params, eta, steps)
         for mine, his in zip(found, wanted):
