@@ -187,7 +187,7 @@ def summary(dataset) -> list[str]:
     return lines
 
 
-def _slabs(dataset, lanes=2**22):
+def _slabs(dataset, lanes=2**20):
     """Pieces of a dataset along its first dimension, of about so many lanes."""
     if not dataset.outcome.ndim:
         yield dataset
