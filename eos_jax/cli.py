@@ -35,7 +35,7 @@ def sweep(
         out: folder of the store. A store of the same configuration is resumed.
         set: change a key of the configuration, e.g. --set axes.x.num=8192. May be repeated.
         objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's.
-        force: resume although versions, device or configuration differ.
+        force: resume although versions, device or XLA's options differ.
     """
     from eos_jax import config as configuration
     from eos_jax.sweep import sweep as run

@@ -88,7 +88,11 @@ def final_point() -> Observer:
       >>> print(round(float(end["x"] * end["y"]), 3))
       1.0
     """
-    return Observer(lambda first, count: (), lambda acc, sample: acc, lambda acc, end: end.params)
+
+    def finalize(_, end):
+        return {name: end.params[name] for name in end.objective.parameters}
+
+    return Observer(lambda first, count: (), lambda acc, sample: acc, finalize)
 
 
 def trace(**measures: Measure) -> Observer:

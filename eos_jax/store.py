@@ -43,7 +43,8 @@ def create(
       path: the store's folder; its parents are made.
       plan: the layout of the result.
       block: shape of a tile.
-      force: accept a store whose configuration, versions or platform differ.
+      force: accept a store written by other versions or on another platform. Another configuration
+        is never accepted: one store would hold two results.
 
     Returns:
       Shape of the store's tiles: `block`, or that of the store found there.
@@ -68,8 +69,8 @@ def create(
     group = _open(path)
     arrays = dict(group.arrays())
     outcome = arrays["outcome"]
-    if not force:
-        _refuse_other(path, dict(group.attrs), plan.attrs)
+    matching = ("configuration",) if force else _MATCHING
+    _refuse_other(path, dict(group.attrs), plan.attrs, matching)
     if outcome.shape != plan.variables["outcome"].shape:
         raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
     _refuse_links(path)
@@ -166,8 +167,8 @@ def _open(path: str | os.PathLike) -> zarr.Group:
     return group
 
 
-def _refuse_other(path, found, wanted) -> None:
-    old, new = ({k: a.get(k) for k in _MATCHING} for a in (found, wanted))
+def _refuse_other(path, found, wanted, matching) -> None:
+    old, new = ({k: a.get(k) for k in matching} for a in (found, wanted))
     for attrs in (old, new):
         attrs["configuration"] = json.loads(attrs["configuration"])
     old, new = _flat(old), _flat(new)

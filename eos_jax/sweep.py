@@ -54,7 +54,7 @@ def sweep(
       dtype: "float64" or "float32".
       out: folder of a Zarr store to write tile by tile. A store of the same configuration is
         resumed; one of another is refused. Without it the result stays in memory.
-      force: resume a store although versions, device or configuration differ.
+      force: resume a store although versions, device or XLA's options differ.
       tile: lanes that are computed and written at once; by default chosen for the device.
       devices: where to run; by default all local devices of the default backend.
       progress: show a progress bar; by default on a terminal.

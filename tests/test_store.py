@@ -280,6 +280,8 @@ def test_another_configuration_is_refused_and_the_field_named(copy):
             write(copy, **arguments)
         assert field in str(refusal.value), field
         assert str(copy) in str(refusal.value)
+        with pytest.raises(FileExistsError, match="another configuration"):
+            write(copy, **arguments, force=True)  # one store would hold two results
     assert contents(copy) == before
 
 
