@@ -5,7 +5,6 @@ import functools
 import importlib.machinery
 import inspect
 import io
-import os
 import re
 import signal
 import sys
@@ -16,7 +15,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from eos_jax.kernel import set_process_flags
+from eos_jax.kernel import cores, set_process_flags
 
 KINDS = Literal["sharpness", "outcome"]
 
@@ -121,7 +120,7 @@ def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
         for name in labels.RECORDED_PACKAGES:
             print(f"{name} {labels.package_version(name)}")
         print(f"devices: {', '.join(str(device) for device in jax.local_devices())}")
-        print(f"cores: {len(os.sched_getaffinity(0))}")
+        print(f"cores: {cores()}")
         print(f"objectives: {', '.join(sorted(objectives.registry))}")
         print(f"updates: gradient_descent, {', '.join(updates.OPTAX_RULES)}")
         return

@@ -163,7 +163,8 @@ def _fingerprint(objective, rule, dtype):
     eta = jax.ShapeDtypeStruct((), dtype)
 
     def first_step(params, eta):
-        return rule.step(objective, params, rule.init(objective, params, eta), eta)
+        start = rule.init(objective, params, eta)
+        return rule.step(objective, params, start, eta), rule.threshold(eta)
 
     traced = str(jax.make_jaxpr(first_step)(point, eta))
     return hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", traced).encode()).hexdigest()

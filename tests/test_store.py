@@ -410,3 +410,11 @@ def test_a_full_disk_leaves_what_was_written(tmp_path, monkeypatch, sound):
     monkeypatch.undo()
     write(tmp_path / "s")
     assert contents(tmp_path / "s") == contents(sound)
+
+
+def test_rules_that_differ_in_their_threshold_are_told_apart(tmp_path):
+    """The same steps, but another idea of which minima are stable."""
+    plain = eos.updates.gradient_descent()
+    write(tmp_path / "s", update=plain)
+    with pytest.raises(FileExistsError, match="step_sha256"):
+        write(tmp_path / "s", update=plain._replace(threshold=lambda eta: 3 / eta))

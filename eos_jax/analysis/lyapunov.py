@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from eos_jax.simulate import advance
+
 
 def lyapunov_exponent(step: Callable, x, steps: int, settle: int = 1000) -> float:
     """Mean of log |f'(x_t)| along an orbit of x' = f(x): positive where the orbit is chaotic.
@@ -23,12 +25,12 @@ def lyapunov_exponent(step: Callable, x, steps: int, settle: int = 1000) -> floa
       0.69
     """
 
-    def turn(_, carry):
+    def turn(carry):
         x, total = carry
         slope = jax.grad(step)(x)
         return step(x), total + jnp.log(jnp.abs(slope))
 
     with jax.enable_x64(True):
-        x = jax.lax.fori_loop(0, settle, lambda _, x: step(x), jnp.asarray(x, jnp.float64))
-        _, total = jax.lax.fori_loop(0, steps, turn, (x, jnp.zeros_like(x)))
+        x = advance(step, jnp.asarray(x, jnp.float64), settle)
+        _, total = advance(turn, (x, jnp.zeros_like(x)), steps)
         return float(total) / steps

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.simulate import advance
+
 FEIGENBAUM = 4.669201609102990
 """Limit of the ratio of successive doubling intervals of maps with a quadratic maximum."""
 
@@ -81,7 +83,7 @@ def doubling(step: Callable, p: int, x, parameter, iterations: int = 60) -> tupl
 
 def _doubling_equations(step):
     def iterate(x, parameter, p):
-        return jax.lax.fori_loop(0, p, lambda _, x: step(x, parameter), x)
+        return advance(lambda x: step(x, parameter), x, p)
 
     def equations(unknowns, p):
         x, parameter = unknowns
@@ -118,8 +120,8 @@ def doublings(step: Callable, x, parameter, offset, count: int) -> list[float]:
     found = []
     with jax.enable_x64(True):
         settle = jax.jit(
-            lambda parameter: jax.lax.fori_loop(
-                0, 20_000, lambda _, x: step(x, parameter), jnp.asarray(x, jnp.float64)
+            lambda parameter: advance(
+                lambda x: step(x, parameter), jnp.asarray(x, jnp.float64), 20_000
             )
         )
         guess, gap = parameter, offset

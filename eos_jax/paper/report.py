@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from eos_jax.kernel import cores
 from eos_jax.labels import RECORDED_PACKAGES, package_version
 from eos_jax.paper.claims import Claim, Measurement
 from eos_jax.paper.settings import written
@@ -159,14 +160,13 @@ def number(value: float | str) -> str:
 
 def surroundings() -> list[tuple[str, str]]:
     """Versions and device, as rows."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = sorted({f"{device.platform} {device.device_kind}" for device in jax.local_devices()})
     return [
         *((name, package_version(name)) for name in PACKAGES),
         ("Python", platform.python_version()),
         ("system", f"{platform.system()} {platform.machine()}"),
         ("device", ", ".join(devices)),
-        ("cores", str(cores)),
+        ("cores", str(cores())),
         ("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") or "none"),
     ]
 

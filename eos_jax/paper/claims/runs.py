@@ -11,6 +11,7 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.objectives import Objective
+from eos_jax.simulate import advance
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
@@ -108,7 +109,7 @@ def _eos_c(eta):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _repeat(step, state, eta, steps):
-    return jax.lax.fori_loop(0, steps, lambda _, state: step(*state, eta), state)
+    return advance(lambda state: step(*state, eta), state, steps)
 
 
 def repeat(step, state, eta, steps: float) -> tuple[np.ndarray, ...]:
