@@ -7,7 +7,6 @@ the kernel that every sweep runs on.
 
 import functools
 import math
-import numbers
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from jax.core import Tracer
 
 from eos_jax import kernel, updates
+from eos_jax.checks import check_count
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
 from eos_jax.observers import Observer, Sample, final_point
 
@@ -303,10 +303,3 @@ def as_eta(eta, params) -> jax.Array:
         if not np.all((values > 0) & (values < np.inf)):
             raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
     return eta
-
-
-def check_count(name: str, value, least: int) -> None:
-    """Raise unless the value is a Python integer of at least `least`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
-        raise ValueError(f"Argument `{name}` must be {kind}, but got {value!r}.")

@@ -7,7 +7,6 @@ from eos_jax.objectives.base import (
     Family,
     Objective,
     Parameters,
-    from_function,
     gradient,
     lift,
     loss,
@@ -15,7 +14,7 @@ from eos_jax.objectives.base import (
     register,
     registry,
 )
-from eos_jax.objectives.self_stabilization import self_stabilization
+from eos_jax.objectives.own import from_function
 
 
 def discover() -> None:
@@ -32,6 +31,7 @@ function_of_product = registry["function_of_product"].make
 quadratic_regression = registry["quadratic_regression"].make
 rank_one_factorization = registry["rank_one_factorization"].make
 scalar_product = registry["scalar_product"].make
+self_stabilization = registry["self_stabilization"].make
 uv_model = registry["uv_model"].make
 
 __all__ = [

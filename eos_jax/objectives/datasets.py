@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eos_jax.objectives.checks import check_choice, check_count
+from eos_jax.checks import check_choice, check_count
 
 CIFAR10_RECORD = 3073  # one byte of label, then 32 x 32 pixels of red, green and blue
 CIFAR10_CLASSES = 10

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import check_sizes
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_sizes
 
 
 @register(

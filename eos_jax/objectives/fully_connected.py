@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import check_choice, check_sizes
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_choice, check_sizes
 from eos_jax.objectives.datasets import load
 
 ACTIVATIONS = {

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from eos_jax.checks import check_choice, check_finite
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_choice, check_finite
 from eos_jax.objectives.scalar_product import half_square
 
 LINKS = ("square", "root", "log_cosh", "cross_entropy")

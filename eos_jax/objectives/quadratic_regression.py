@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from eos_jax.checks import check_finite
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_finite
 from eos_jax.objectives.scalar_product import half_square, numbered
 
 

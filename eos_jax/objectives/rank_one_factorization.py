@@ -11,8 +11,8 @@ For d >= 2 there are other minima: where x.y = 0 the loss is d/4 and stationary,
 
 import jax.numpy as jnp
 
+from eos_jax.checks import check_count
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_count
 
 
 @register(examples=({"dimension": 2}, {"dimension": 3}))

@@ -11,8 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from eos_jax.objectives.base import Objective, register
+
+MOST_SCALARS = 1024
+"""Scalars of the full space at most; each is an operation of every step."""
 
 
 @jax.custom_jvp
@@ -50,10 +54,10 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
         which all four are equal.
 
     Returns:
-      The objective.
+      The objective; its data are `target`, the 1 that the product is compared with.
 
     Raises:
-      ValueError: if a multiplicity is not a positive integer.
+      ValueError: if a multiplicity is not a positive integer, or they sum to more than 1024.
 
     Example:
       >>> import eos_jax as eos
@@ -64,27 +68,23 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
 
     Source: Zhu et al. 2023, equation (1) and section 4.
     """
-    copies: Any = multiplicities
-    if _is_count(multiplicities):
-        copies = (1,) * copies
-    if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
-        raise ValueError(
-            "Argument `multiplicities` must be a positive integer or a sequence of them, "
-            f"but got {multiplicities!r}."
-        )
+    copies = _checked_copies(multiplicities)
     names = tuple("xyzw"[: len(copies)]) if len(copies) <= 4 else numbered(len(copies))
 
-    def full_loss(full):
+    def product(full: dict[str, tuple]) -> jax.Array:
         factors = [full[n][c] for c in range(max(copies)) for n in names if c < len(full[n])]
-        return half_square(tree_product(factors) - 1)
+        return tree_product(factors)
 
     return Objective(
         name="scalar_product",
-        full_loss=full_loss,
+        full_loss=lambda full: half_square(product(full) - 1),
         parameters=names,
         copies=copies,
         shapes=((),) * len(copies),
+        floor=0.0,
         eigenvalues=_closed_eigenvalues(names, copies) if len(copies) <= 2 else None,
+        data={"target": np.asarray(1.0)},
+        loss_with_data=lambda full, data: half_square(product(full) - data["target"]),
     )
 
 
@@ -102,7 +102,24 @@ def tree_product(factors: Sequence[jax.Array]) -> jax.Array:
     return factors[0]
 
 
-def _is_count(value) -> bool:
+def _checked_copies(multiplicities: Any) -> tuple[int, ...]:
+    """Copies of each parameter."""
+    free = _is_count(multiplicities)
+    copies = (multiplicities,) if free else multiplicities
+    if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
+        raise ValueError(
+            "Argument `multiplicities` must be a positive integer or a sequence of them, "
+            f"but got {multiplicities!r}."
+        )
+    if sum(copies) > MOST_SCALARS:  # refused before anything of that size is made
+        raise ValueError(
+            f"Argument `multiplicities` must give at most {MOST_SCALARS} scalars in all, "
+            f"but got {multiplicities!r}."
+        )
+    return (1,) * copies[0] if free else copies
+
+
+def _is_count(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0
 
 

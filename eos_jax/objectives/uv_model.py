@@ -10,8 +10,8 @@ progressive sharpening and period doubling at the edge of stability.
 
 import jax.numpy as jnp
 
+from eos_jax.checks import check_count, check_finite
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_count, check_finite
 from eos_jax.objectives.scalar_product import half_square
 
 _CLOSED_WIDTH = 64  # beyond it, thousands of equal eigenvalues cost more than they say
@@ -75,5 +75,6 @@ def uv_model(width: int, input: float = 1.0, target: float = 0.0) -> Objective:
         parameters=("u", "v"),
         copies=(1, 1),
         shapes=((width,), (width,)),
+        floor=0.0,
         eigenvalues=eigenvalues if width <= _CLOSED_WIDTH else None,
     )
