@@ -15,6 +15,7 @@ from eos_jax.objectives.base import (
     registry,
 )
 from eos_jax.objectives.own import from_function
+from eos_jax.objectives.pytrees import flatten, from_pytree, unflatten
 
 
 def discover() -> None:
@@ -40,7 +41,9 @@ __all__ = [
     "Parameters",
     "deep_linear_network",
     "discover",
+    "flatten",
     "from_function",
+    "from_pytree",
     "fully_connected",
     "function_of_product",
     "gradient",
@@ -53,5 +56,6 @@ __all__ = [
     "registry",
     "scalar_product",
     "self_stabilization",
+    "unflatten",
     "uv_model",
 ]

@@ -235,7 +235,7 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
                 settings = {name: _recorded(value) for name, value in given.items()}
                 return replace(objective, settings={**settings, **objective.settings})
 
-            return shared(made, tuple(map(_key, given.values())), build)
+            return shared(made, key_of(tuple(given.values())), build)
 
         registry[wrapped.__name__] = Family(wrapped, tuple(examples))
         return wrapped
@@ -310,10 +310,10 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
-def _key(value: Any) -> Hashable:
+def key_of(value: Any) -> Hashable:
     """What a setting is looked up by: arrays by content; 1, 1.0 and True are not equal."""
     if isinstance(value, tuple):
-        return tuple(map(_key, value))
+        return tuple(map(key_of, value))
     return (type(value), fingerprint.of_arrays({"": value}) if _is_array(value) else value)
 
 

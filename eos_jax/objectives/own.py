@@ -149,7 +149,7 @@ def objective_of(
         return _traced(copied, title, double, shapes, kinds)
 
     def evaluate(full: dict[str, tuple], data: Mapping[str, Any]) -> jax.Array:
-        double = jnp.result_type(*(full[n][0] for n in shapes), jnp.float16) == jnp.float64
+        double = jnp.result_type(*(full[n][0] for n in shapes), float) == jnp.float64
         with jax.enable_x64(double):
             point = {n: jnp.asarray(full[n][0], _float(double)) for n in shapes}
             data = {n: _in_precision(value, double) for n, value in data.items()}
@@ -194,7 +194,9 @@ def checked_data(data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
       ValueError: if something is not an array of numbers or its name not one of an argument.
     """
     if not isinstance(data, Mapping | None):
-        raise ValueError(f"Argument `data` must be a table of arrays by name, but got {data!r}.")
+        raise ValueError(
+            f"Argument `data` must be a table of arrays, but got a {type(data).__name__}."
+        )
     arrays = {}
     for name, value in (data or {}).items():
         try:
