@@ -52,9 +52,7 @@ def test_addresses_do_not_count():
         same = lambda value: value  # noqa: E731
         return lambda a: jax.pure_callback(same, jax.ShapeDtypeStruct((), a.dtype), a)
 
-    first, second = make(), make()
-    texts = [str(jax.make_jaxpr(function)(np.float32(1))) for function in (first, second)]
-    assert texts[0] != texts[1]  # what there is to leave out
+    first, second = make(), make()  # both alive, so at different addresses
     assert of(first, np.float32(1)) == of(second, np.float32(1))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 _LIBRARIES = {"jax", "jaxlib", "numpy", "scipy", "optax", "flax", "equinox"}
 _COMPILED = type(jax.jit(lambda: None))
@@ -157,9 +158,7 @@ def _from_library(value: Any) -> bool:
 
 def _narrowed(array: jax.Array) -> jax.Array:
     """An array of JAX as single precision has it."""
-    if isinstance(array, jax.core.Tracer) or jax.dtypes.issubdtype(
-        array.dtype, jax.dtypes.extended
-    ):
+    if isinstance(array, Tracer) or jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
         return array
     with jax.enable_x64(False), jax.ensure_compile_time_eval():
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)

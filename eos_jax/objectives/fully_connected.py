@@ -224,18 +224,18 @@ def _checked_arrays(data: Any, sizes: Sequence[int]) -> tuple[np.ndarray, np.nda
     return inputs, targets
 
 
-def _mean_squared(targets, outputs):
+def _mean_squared(targets: np.ndarray | jax.Array, outputs: jax.Array) -> jax.Array:
     return jnp.sum((outputs - jnp.asarray(targets, outputs.dtype)) ** 2) / (2 * len(targets))
 
 
-def _mean_cross_entropy(targets, outputs):
+def _mean_cross_entropy(targets: np.ndarray | jax.Array, outputs: jax.Array) -> jax.Array:
     targets = jnp.asarray(targets, outputs.dtype)
     if targets.shape[1] == 1:
         return jnp.mean(jax.nn.softplus(outputs) - (1 + targets) / 2 * outputs)
     return jnp.mean(jax.nn.logsumexp(outputs, axis=1) - jnp.sum(targets * outputs, axis=1))
 
 
-def _check_probabilities(targets) -> None:
+def _check_probabilities(targets: np.ndarray) -> None:
     if targets.shape[1] == 1:
         if np.abs(targets).max() > 1:
             raise ValueError(
@@ -250,13 +250,13 @@ def _check_probabilities(targets) -> None:
         )
 
 
-def _mean_entropy(targets) -> float:
+def _mean_entropy(targets: np.ndarray) -> float:
     """What cross-entropy cannot go below: the entropy of the targets, 0 for hard labels."""
     p = np.hstack([1 - targets, 1 + targets]) / 2 if targets.shape[1] == 1 else targets
     return float(-np.sum(p * np.log(np.where(p > 0, p, 1.0))) / len(p)) + 0.0
 
 
-def _linear_floor(inputs, targets, rank, bias) -> float:
+def _linear_floor(inputs: np.ndarray, targets: np.ndarray, rank: int, bias: bool) -> float:
     """Least mse of an affine (or linear) map of at most this rank: reduced-rank regression."""
     if bias:
         inputs, targets = inputs - inputs.mean(axis=0), targets - targets.mean(axis=0)

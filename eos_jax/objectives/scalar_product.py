@@ -6,14 +6,14 @@ once, and the half square has its residual, exactly, as derivative.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.objectives.base import Objective, register
+from eos_jax.objectives.base import Objective, Parameters, register
 
 MOST_SCALARS = 1024
 """Scalars of the full space at most; each is an operation of every step."""
@@ -26,7 +26,7 @@ def half_square(residual: jax.Array) -> jax.Array:
 
 
 @half_square.defjvp
-def _half_square_jvp(primals, tangents):
+def _half_square_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (residual,), (tangent,) = primals, tangents
     return half_square(residual), residual * tangent
 
@@ -123,7 +123,9 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0
 
 
-def _closed_eigenvalues(names, copies):
+def _closed_eigenvalues(
+    names: tuple[str, ...], copies: tuple[int, ...]
+) -> Callable[[Parameters], tuple[jax.Array, ...]]:
     r"""Eigenvalues of the full Hessian at a coupled point with one or two parameters.
 
     Directions that pull two copies of x_i apart have eigenvalue -r P / x_i^2 (m_i - 1 of them);
@@ -133,11 +135,11 @@ def _closed_eigenvalues(names, copies):
     coordinates are no exception.
     """
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         values = [jnp.asarray(params[n]) for n in names]
         residual = tree_product([v for v, m in zip(values, copies) for _ in range(m)]) - 1
 
-        def product_without(*left_out):
+        def product_without(*left_out: int) -> jax.Array:
             powers = [m - left_out.count(i) for i, m in enumerate(copies)]
             factors = [v for v, m in zip(values, powers) for _ in range(m)]
             return tree_product(factors) if factors else jnp.ones_like(values[0])

@@ -10,10 +10,11 @@ x^2 = 2 alpha/beta, y = 0 with angular frequency eta sqrt(2 alpha).
 The loss falls without end along v: there is no minimum to converge to.
 """
 
+import jax
 import jax.numpy as jnp
 
 from eos_jax.checks import check_finite
-from eos_jax.objectives.base import Objective, register
+from eos_jax.objectives.base import Objective, Parameters, register
 
 
 @register(examples=({}, {"sharpness": 5.0, "alpha": 0.5, "beta": 2.0}))
@@ -49,11 +50,11 @@ def self_stabilization(sharpness: float = 10.0, alpha: float = 1.0, beta: float 
             raise ValueError(f"Argument `{name}` must be positive, but got {value}.")
     root = beta**0.5
 
-    def full_loss(full):
+    def full_loss(full: dict[str, tuple]) -> jax.Array:
         (x,), (v,) = full["x"], full["v"]
         return (sharpness + root * v) * x * x / 2 - alpha / root * v
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         x, v = jnp.asarray(params["x"]), jnp.asarray(params["v"])
         half = (sharpness + root * v) / 2
         spread = jnp.sqrt(half**2 + beta * x * x)
