@@ -123,6 +123,7 @@ def normalised_step(
 
     Source: Agarwala et al. 2022, section 2.
     """
+    value, kernel = jnp.asarray(value), jnp.asarray(kernel)
     first = (1 - epsilon) * kernel + 2 * epsilon * (value - energy)
     second = (1 - epsilon) * first + epsilon * kernel
     return (
