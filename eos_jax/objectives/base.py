@@ -41,7 +41,8 @@ class Objective:
     parameters: tuple[str, ...]
     copies: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
-    floor: float = 0.0
+    floor: float | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     eigenvalues: Callable[[Parameters], tuple[jax.Array, ...]] | None = None
 
@@ -186,7 +187,7 @@ def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
 def from_function(
     function: Callable,
     parameters: Sequence[str] | None = None,
-    floor: float = 0.0,
+    floor: float | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
 ) -> Objective:

@@ -84,6 +84,7 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
         parameters=names,
         copies=copies,
         shapes=((),) * len(copies),
+        floor=0.0,
         eigenvalues=_closed_eigenvalues(names, copies) if len(copies) <= 2 else None,
     )
 

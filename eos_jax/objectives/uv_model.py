@@ -75,5 +75,6 @@ def uv_model(width: int, input: float = 1.0, target: float = 0.0) -> Objective:
         parameters=("u", "v"),
         copies=(1, 1),
         shapes=((width,), (width,)),
+        floor=0.0,
         eigenvalues=eigenvalues if width <= _CLOSED_WIDTH else None,
     )
