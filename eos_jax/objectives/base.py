@@ -228,7 +228,7 @@ def from_function(
         raise ValueError(
             f"Argument `parameters` must name each parameter once, but got {parameters}."
         )
-    if not float("-inf") < floor < float("inf"):
+    if floor is not None and not float("-inf") < floor < float("inf"):
         raise ValueError(f"Argument `floor` must be finite, but got {floor}.")
     if len(arguments) == 1 and arguments != list(parameters):
         call = function  # one argument that is not a parameter: it takes the dict
@@ -262,7 +262,7 @@ def from_function(
         parameters=parameters,
         copies=(1,) * len(parameters),
         shapes=tuple(shapes.values()),
-        floor=float(floor),
+        floor=None if floor is None else float(floor),
     )
 
 

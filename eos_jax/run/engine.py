@@ -192,7 +192,7 @@ def run_tile(
         filled[:alive] = values[origin_of]
         return filled
 
-    results = _blank(results_spec(program, dtype), count)
+    results = _blank(results_spec(program._replace(width=1, groups=1), dtype), count)
     results["outcome"][~valid] = Outcome.INVALID
     on_round(count - alive)
     if not alive:
@@ -224,7 +224,7 @@ def run_tile(
         origin_of[holes] = origin_of[behind]
         for to, rows in zip(_portions(program, holes), _portions(program, behind)):
             lanes = move(program, lanes, _filled(program, to, capacity), _filled(program, rows, 0))
-        going = float(np.asarray(lanes.steps[:alive], float).sum()) / max(horizon, 1)
+        going = float(np.asarray(lanes.steps)[:alive].sum(dtype=float)) / max(horizon, 1)
         on_round(len(free) + going - reported)
         reported = going
         if not alive:

@@ -71,7 +71,8 @@ def program(job: Job, lanes: int, platform: str) -> engine.Program:
 def results(job: Job) -> dict[str, engine.Result]:
     """Names, shapes, dtypes and labels of what each lane yields."""
     with precision(job):
-        return engine.results_spec(program(job, 1, "cpu"), job.dtype)
+        shapeless = program(job, 1, "cpu")._replace(width=1, groups=1)
+        return engine.results_spec(shapeless, np.dtype(job.dtype))
 
 
 def default_tile(job: Job, workers: list[jax.Device]) -> int:
