@@ -1,30 +1,66 @@
-"""Rules, one file per family."""
-import functools
-import jax, jax.numpy as jnp
-from eos_jax.rules.base import Rule
+"""Rules, one file per family: a file put here that registers a function is found by itself."""
+
+import importlib
+import pkgutil
+
+from eos_jax.rules import stability
+from eos_jax.rules.base import Family, Hyper, Init, Rule, Step, make, register, registry
 from eos_jax.rules.hyper import check_hyper, complete_hyper, is_step_size
-from eos_jax.objectives.base import lift, loss_of_first_copies
+from eos_jax.rules.transformations import as_rule, from_optax
 
 
-def _descend(objective, params, state, hyper):
-    value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
-    (move,) = pullback(jnp.asarray(-hyper["eta"], value.dtype))
-    return {name: params[name] + move[name] for name in objective.parameters}, state
+def discover() -> None:
+    """Import every module of this folder, so that the families in it are registered."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
 
-_GD = Rule("gradient_descent", lambda o, p, h: (), _descend, threshold=lambda s: 2 / s.hyper["eta"])
 
-def gradient_descent():
-    return _GD
+discover()
+adagrad = registry["adagrad"].make
+adam = registry["adam"].make
+adamw = registry["adamw"].make
+gradient_descent = registry["gradient_descent"].make
+gradient_noise = registry["gradient_noise"].make
+heavy_ball = registry["heavy_ball"].make
+label_noise = registry["label_noise"].make
+lion = registry["lion"].make
+nadam = registry["nadam"].make
+nesterov = registry["nesterov"].make
+normalised_gradient_descent = registry["normalised_gradient_descent"].make
+radam = registry["radam"].make
+rmsprop = registry["rmsprop"].make
+sign_gradient_descent = registry["sign_gradient_descent"].make
+yogi = registry["yogi"].make
 
-@functools.cache
-def heavy_ball(momentum=0.9):
-    def step(objective, params, state, hyper):
-        g = jax.grad(loss_of_first_copies(objective, params))(params)
-        m = {n: hyper["momentum"] * state[n] + g[n] for n in objective.parameters}
-        return {n: params[n] - hyper["eta"] * m[n] for n in objective.parameters}, m
-    return Rule("heavy_ball", lambda o, p, h: jax.tree.map(jnp.zeros_like, dict(p)), step, ("eta", "momentum"), {"momentum": momentum}, threshold=lambda s: 2 * (1 + s.hyper["momentum"]) / s.hyper["eta"])
-
-def as_rule(rule):
-    return gradient_descent() if rule is None else rule
-
-__all__ = ["Rule", "check_hyper", "complete_hyper", "is_step_size", "as_rule", "gradient_descent", "heavy_ball"]
+__all__ = [
+    "Family",
+    "Hyper",
+    "Init",
+    "Rule",
+    "Step",
+    "adagrad",
+    "adam",
+    "adamw",
+    "as_rule",
+    "check_hyper",
+    "complete_hyper",
+    "discover",
+    "from_optax",
+    "gradient_descent",
+    "gradient_noise",
+    "heavy_ball",
+    "is_step_size",
+    "label_noise",
+    "lion",
+    "make",
+    "nadam",
+    "nesterov",
+    "normalised_gradient_descent",
+    "radam",
+    "register",
+    "registry",
+    "rmsprop",
+    "sign_gradient_descent",
+    "stability",
+    "yogi",
+]

@@ -7,14 +7,18 @@ descent these are the sharpness and 2/eta; for Adam the sharpness of the precond
 (2 + 2 b1)/((1 - b1) eta).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, ParamSpec, Protocol
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from eos_jax import measures
-from eos_jax.objectives.base import Objective
+from eos_jax.objectives.base import Objective, loss_of_first_copies
 from eos_jax.sample import Measure
 
 Hyper = Mapping[str, Any]
@@ -77,4 +81,151 @@ class Rule:
         return f"Rule({self.name}: {', '.join(given)})"
 
 
-Factory = Callable[..., Rule]
+def numbers(params: Mapping[str, Any], hyper: Hyper) -> dict[str, jax.Array]:
+    """The hyperparameters in the dtype of the parameters; a seed stays the integer it is."""
+    dtype = jnp.result_type(*params.values())
+    return {n: jnp.asarray(v) if n == "seed" else jnp.asarray(v, dtype) for n, v in hyper.items()}
+
+
+def zeros(objective: Objective, params: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """A zero for every parameter, of its shape and dtype: where moments and moves begin."""
+    return {name: jnp.zeros_like(params[name]) for name in objective.parameters}
+
+
+def slopes(objective: Objective, params: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """The full-space gradient of each parameter's first copy, which is that of every copy."""
+    value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+    (slope,) = pullback(jnp.ones_like(value))
+    return slope
+
+
+def descents(objective: Objective, params: Mapping[str, Any], eta: Any) -> dict[str, jax.Array]:
+    """The moves -eta dL/dx: the step size enters at the top of the backward pass, where it costs
+    one multiplication, not one per parameter.
+    """
+    value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+    (move,) = pullback(jnp.asarray(-eta, value.dtype))
+    return move
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float = float("inf"), *, open_low: bool = False
+) -> None:
+    """Raise unless the default of a hyperparameter is a number of [low, high)."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not (low <= value < high) or (open_low and value == low):
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g})"
+        raise ValueError(f"Argument `{name}` must be a number in {interval}, but got {value!r}.")
+
+
+class Family(NamedTuple):
+    """A registered family of rules: how to make one, and arguments that the tests try."""
+
+    make: Callable[..., Rule]
+    examples: tuple[Mapping[str, Any], ...]
+
+
+registry: dict[str, Family] = {}
+"""Families of rules by name; filled by `register`, read by configurations and tests."""
+
+Arguments = ParamSpec("Arguments")
+
+
+def register(
+    *, examples: Sequence[Mapping[str, Any]] = ({},)
+) -> Callable[[Callable[Arguments, Rule]], Callable[Arguments, Rule]]:
+    """Register a function that makes rules, under its own name.
+
+    Arguments that are hyperparameters become the rule's defaults, `None` meaning that a sweep must
+    give them; the others become its settings. Equal arguments give the same object, so compiled
+    programs are found again.
+
+    Args:
+      examples: arguments with which the contract tests make a rule.
+
+    Returns:
+      A decorator.
+    """
+
+    def decorate(make: Callable[Arguments, Rule]) -> Callable[Arguments, Rule]:
+        signature = inspect.signature(make)
+        name = getattr(make, "__name__", "rule")
+
+        def labelled(arguments: dict[str, Any]) -> Rule:
+            build: Callable[..., Rule] = make
+            rule = build(**arguments)
+            numeric = {k: v for k, v in arguments.items() if k in rule.hyperparameters}
+            return replace(
+                rule,
+                name=name,
+                defaults={k: v for k, v in numeric.items() if v is not None},
+                settings={k: v for k, v in arguments.items() if k not in numeric},
+            )
+
+        @functools.cache
+        def build(frozen: tuple, kinds: tuple) -> Rule:
+            return labelled(dict(frozen))
+
+        @functools.wraps(make)
+        def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Rule:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
+            try:
+                hash(frozen)
+            except TypeError:  # cannot be looked up; such as a table where a list belongs
+                return labelled(dict(frozen))
+            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
+
+        registry[name] = Family(wrapped, tuple(examples))
+        return wrapped
+
+    return decorate
+
+
+def make(name: str, **settings: Any) -> Rule:
+    """A rule by its registered name, as configurations give it.
+
+    Args:
+      name: the name of a registered family.
+      **settings: the family's arguments: defaults of hyperparameters, and settings.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: if the name or a setting is unknown.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> from eos_jax import rules
+      >>> rules.make("heavy_ball", momentum=0.5)
+      Rule(heavy_ball: eta, momentum=0.5)
+    """
+    if name not in registry:
+        raise ValueError(
+            f"Argument `name` of a rule must be one of {', '.join(sorted(registry))}, "
+            f"but got {name!r}."
+        )
+    family = registry[name].make
+    try:
+        inspect.signature(family).bind(**settings)
+    except TypeError as error:
+        allowed = ", ".join(inspect.signature(family).parameters) or "none"
+        raise ValueError(
+            f"The settings of rule `{name}` must be {allowed}, but got "
+            f"{', '.join(settings) or 'none'} ({error})."
+        ) from None
+    return family(**settings)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples and NumPy's scalars as Python's, so that settings are hashable and plain."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _kinds(value: Any) -> Any:
+    """Types of a frozen setting and of everything in it."""
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
