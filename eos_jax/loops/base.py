@@ -7,8 +7,8 @@ import jax
 
 from eos_jax.loops.fused import block_steps, fused
 
-UNROLL = 16
-"""Plain steps in one turn of a compiled loop; on a GPU a turn costs a launch."""
+UNROLL = 4
+"""Plain steps in one turn of a compiled loop: more of them take longer to compile."""
 
 
 def advance(step: Callable, state: Any, count: Any, *, unroll: int = 1) -> Any:
@@ -24,7 +24,9 @@ def advance(step: Callable, state: Any, count: Any, *, unroll: int = 1) -> Any:
     return jax.lax.fori_loop(0, rest, lambda _, state: step(state), state) if rest else state
 
 
-def advance_lanes(step: Callable, state: Any, constants: tuple, count: int) -> Any:
+def advance_lanes(
+    step: Callable, state: Any, constants: tuple, count: int, *, unroll: int = UNROLL
+) -> Any:
     """`advance` for a batch.
 
     On the CPU a step that is cheap arithmetic on scalars runs as one fused loop (see
@@ -35,6 +37,7 @@ def advance_lanes(step: Callable, state: Any, constants: tuple, count: int) -> A
       state: pytree, leaves with a leading axis of lanes.
       constants: arrays of shape (lanes,) that the step reads.
       count: number of steps.
+      unroll: steps in one turn of the plain loop.
 
     Returns:
       The state after the steps.
@@ -49,7 +52,7 @@ def advance_lanes(step: Callable, state: Any, constants: tuple, count: int) -> A
     together = block_steps(one, leaves, constants)
 
     def plain(leaves, constants):
-        return advance(lambda leaves: every(leaves, constants), leaves, count, unroll=UNROLL)
+        return advance(lambda leaves: every(leaves, constants), leaves, count, unroll=unroll)
 
     def in_blocks(leaves, constants):
         block = fused(one, together)

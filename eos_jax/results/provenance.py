@@ -71,7 +71,8 @@ def attributes(
 
 def named(settings: dict[str, Any]) -> str:
     """A name with its settings, as in `fully_connected(sizes=(2, 1))`."""
-    inner = ", ".join(f"{key}={value}" for key, value in settings.items() if key != "name")
+    given = {k: v for k, v in settings.items() if k != "name" and v is not None}
+    inner = ", ".join(f"{key}={value}" for key, value in given.items())
     return f"{settings['name']}({inner})" if inner else settings["name"]
 
 

@@ -118,14 +118,14 @@ def results_spec(program: Program, dtype: Any) -> dict[str, Result]:
     found = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
     labels = _labels(program, found.pop("observed"))
     return {
-        name: Result(leaf.shape, np.dtype(leaf.dtype), labels[name])
-        for name, leaf in sorted(found.items(), key=lambda item: item[0] == "outcome")
+        name: Result(found[name].shape, np.dtype(found[name].dtype), label)
+        for name, label in labels.items()
+        if name in found
     }
 
 
 def _labels(program, observed):
     labels = {
-        "outcome": Label("fate of the orbit"),
         "steps": Label("steps until decided", "steps"),
         "loss": Label("loss at the last point"),
         "sharpness": Label("sharpness at the last point", "1/eta"),
@@ -136,7 +136,7 @@ def _labels(program, observed):
     }
     for name, observer in program.observers:
         labels |= {n: label for n, (_, label) in results_of(name, observer, observed[name]).items()}
-    return labels
+    return {**labels, "outcome": Label("fate of the orbit")}
 
 
 def _first_results(program, params, hyper):
@@ -391,7 +391,7 @@ def _replay(program, lanes, horizon, heed):
     def one_chunk(index, carry):
         lanes, taken = carry
         state = (lanes.params, lanes.state, taken)
-        params, state, after = advance_lanes(step, state, constants, chunk)
+        params, state, after = advance_lanes(step, state, constants, chunk, unroll=1)
         steps = lanes.steps + (after - taken).astype(lanes.steps.dtype)
         lanes = lanes._replace(params=params, state=state, steps=steps)
         # a lane that stopped before this point has shown it already, or never came here
@@ -408,51 +408,41 @@ def _replay(program, lanes, horizon, heed):
 
 def _results(program, lane, heed, horizon):
     """What is known of one lane at its last point, and whether that decides it."""
-    objective, rule, stop = program.objective, program.rule, program.stop
+    objective, stop = program.objective, program.stop
     here = _sample(program, lane)
-    loss, sharpness = measures.loss(here), measures.sharpness(here)
-    plain = rule.curvature is measures.sharpness
-    bend = sharpness if plain else rule.curvature(here)
-    minimum = here._replace(params=curvature.minimum_nearby(objective, here.params))
+    # the minimum in reach is judged, not the point that happens to lie beside it
+    minimum = curvature.minimum_nearby(objective, here.params) if stop else here.params
+    pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), dict(here.params), dict(minimum))
+    bends = jax.vmap(lambda params: _bends(program, here._replace(params=params)))(pair)
+    at_point, at_minimum = (jax.tree.map(lambda leaf: leaf[i], bends) for i in (0, 1))
+    loss = measures.loss(here)
     results = {
         "steps": lane.steps,
         "loss": _finite(loss),
-        "sharpness": _finite(sharpness),
-        **({} if plain else {"curvature": _finite(bend)}),
-        "threshold": _finite(measures.threshold(here)),
+        "sharpness": _finite(at_point["sharpness"]),
+        "threshold": _finite(at_point["threshold"]),
         **{f"{name}_final": _finite(leaf) for name, leaf in lane.params.items()},
     }
+    if program.rule.curvature is not measures.sharpness:
+        results["curvature"] = _finite(at_point["curvature"])
     if stop is None:
-        outcome = jnp.where(lane.steps >= horizon, Outcome.UNDECIDED, Outcome.PENDING)
-        results["outcome"] = outcome.astype(jnp.uint8)
+        decision = [(lane.steps >= horizon, Outcome.UNDECIDED)]
     else:
         within = near(objective, lane.params, lane.start, stop)
-        at_minimum = measures.sharpness(minimum)
-        known = jnp.where(within, at_minimum, jnp.nan)
-        results["sharpness_minimum"] = _finite(known)
-        stable = _is_stable(program, minimum, at_minimum if plain else rule.curvature(minimum))
-        compared = Origin(jnp.zeros_like(loss), jnp.asarray(objective.floor or 0.0, loss.dtype))
+        results["sharpness_minimum"] = _finite(jnp.where(within, at_minimum["sharpness"], jnp.nan))
         resting = within
-        if objective.floor is not None:
-            resting = within | stationary(objective, lane.params, compared, stop.tolerance)
-        results["outcome"] = jnp.select(
-            [
-                within & stable & heed,
-                _gone(program, lane.params),
-                (lane.steps >= horizon) & resting,
-                lane.steps >= horizon,
-            ],
-            [
-                jnp.uint8(o)
-                for o in (
-                    Outcome.CONVERGED,
-                    Outcome.DIVERGED,
-                    Outcome.STATIONARY,
-                    Outcome.UNDECIDED,
-                )
-            ],
-            jnp.uint8(Outcome.PENDING),
-        )
+        if objective.floor is not None:  # a saddle is stationary, if not near the floor
+            above = Origin(jnp.zeros_like(loss), jnp.full_like(loss, objective.floor))
+            resting = within | stationary(objective, lane.params, above, stop.tolerance)
+        decision = [
+            (within & at_minimum["stable"] & heed, Outcome.CONVERGED),
+            (_gone(program, lane.params), Outcome.DIVERGED),
+            ((lane.steps >= horizon) & resting, Outcome.STATIONARY),
+            (lane.steps >= horizon, Outcome.UNDECIDED),
+        ]
+    conditions, outcomes = zip(*decision)
+    codes = [jnp.uint8(outcome) for outcome in outcomes]
+    results["outcome"] = jnp.select(conditions, codes, jnp.uint8(Outcome.PENDING))
     for name, observer in program.observers:
         result = observer.finalize(lane.seen[name], here)
         results |= {n: leaf for n, (leaf, _) in results_of(name, observer, result).items()}
@@ -461,16 +451,20 @@ def _results(program, lane, heed, horizon):
     return results
 
 
-def _is_stable(program, minimum, bend):
-    """Whether a stationary point is a minimum that is linearly stable under the rule."""
-    stable = bend < measures.threshold(minimum)
-    if program.objective.floor is not None:
-        return stable  # nothing lies below
-    lowest, highest = curvature.extreme_eigenvalues_at(
-        program.objective, minimum.params, minimum.method or "auto"
-    )
-    rounding = float(jnp.finfo(highest.dtype).eps) ** 0.5
-    return stable & (highest > 0) & (lowest >= -rounding * highest)
+def _bends(program, sample):
+    """Curvatures at one point, and whether it would be a stable minimum if it were stationary."""
+    rule, objective = program.rule, program.objective
+    sharpness, threshold = measures.sharpness(sample), measures.threshold(sample)
+    plain = rule.curvature is measures.sharpness
+    bend = sharpness if plain else rule.curvature(sample)
+    stable = bend < threshold
+    if program.stop and objective.floor is None:  # something may lie below
+        lowest, highest = curvature.extreme_eigenvalues_at(
+            objective, sample.params, program.method or "auto"
+        )
+        rounding = float(jnp.finfo(highest.dtype).eps) ** 0.5
+        stable &= (highest > 0) & (lowest >= -rounding * highest)
+    return {"sharpness": sharpness, "curvature": bend, "threshold": threshold, "stable": stable}
 
 
 def _sample(program, lane):
