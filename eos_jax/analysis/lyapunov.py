@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from eos_jax.simulate import advance
+from eos_jax.loops import advance
 
 
 def lyapunov_exponent(step: Callable, x, steps: int, settle: int = 1000) -> float:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.simulate import advance
+from eos_jax.loops import advance
 
 FEIGENBAUM = 4.669201609102990
 """Limit of the ratio of successive doubling intervals of maps with a quadratic maximum."""

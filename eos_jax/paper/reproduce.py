@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from eos_jax import plots, store
+from eos_jax import plots
+from eos_jax.results import store
 from eos_jax.paper import report
 from eos_jax.paper.claims import Measurement, claims
 from eos_jax.paper.figures import figures

@@ -127,7 +127,7 @@ def orbits_cross_zero_beyond_a_gain(quick):
     eta = 1e-3
     gains = np.linspace(1.55, 1.65, 26 if quick else 101)
     x, y = theory.from_cd((gains / eta) ** 0.5, 0.9)
-    below = observers.running_maximum(lambda s: -s.params["x"] * s.params["y"])
+    below = observers.maximum(lambda s: -s.params["x"] * s.params["y"])
     with jax.enable_x64(True):
         run = jax.jit(
             jax.vmap(lambda p: eos.simulate(COUPLED, p, eta, 20_000, observe=below)),

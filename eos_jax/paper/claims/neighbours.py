@@ -18,7 +18,7 @@ from eos_jax.objectives.deep_linear_network import balanced_eigenvalues, balance
 from eos_jax.objectives.quadratic_regression import final_kernel, normalised_coordinates
 from eos_jax.paper.claims.base import Measurement, claim, corrected, number, predicate
 from eos_jax.paper.claims.runs import descend
-from eos_jax.updates import from_optax
+from eos_jax.rules import from_optax
 
 
 @claim(
@@ -398,7 +398,7 @@ def arora_normalised_flow(quick):
     eta = 0.01
     objective = eos.objectives.function_of_product("square", 1.0)
     axes = {"x": 2.0, "y": 0.49, "eta": eta}
-    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, update=_normalised())
+    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, rule=_normalised())
     found = float(ds.x_final**2 - ds.y_final**2)
     start = 2.0**2 - 0.5**2
     slope = lambda d: -d / math.sqrt(d * d + 4)  # noqa: E731

@@ -10,7 +10,7 @@ from eos_jax import theory
 from eos_jax.analysis.extrapolation import richardson
 from eos_jax.paper.claims.base import Measurement, claim
 from eos_jax.paper.claims.runs import COUPLED, final_gap
-from eos_jax.updates import Update, from_optax
+from eos_jax.rules import Rule, from_optax
 
 _LANES = 64
 
@@ -33,7 +33,7 @@ def _largest_stable_step(rule, expected, start=1.0):
         axes = {"x": start, "eta": etas}
         # late sizes of an oscillating orbit: the largest of two horizons a few steps apart
         late = [
-            np.abs(eos.sweep(_QUADRATIC, axes, steps + s, update=rule, stop=None).x_final.values)
+            np.abs(eos.sweep(_QUADRATIC, axes, steps + s, rule=rule, stop=None).x_final.values)
             for s in (0, 1, 2)
         ]
         sizes.append(np.max(late, axis=0))
@@ -92,12 +92,13 @@ def adam_threshold(quick):
 def _sharpness_aware(rho):
     """SAM: the step of the gradient at x + rho g/|g|, for an objective of one scalar."""
 
-    def step(objective, params, state, eta):
+    def step(objective, params, state, hyper):
         slope = lambda p: jax.grad(lambda x: objective.full_loss({"x": (x,)}))(p)  # noqa: E731
         x = params["x"]
-        return {"x": x - eta * slope(x + rho * jnp.sign(slope(x)))}, state
+        move = hyper["eta"] * slope(x + rho * jnp.sign(slope(x)))
+        return {"x": x - move}, state
 
-    return Update(lambda objective, params, eta: (), step)
+    return Rule("sam", lambda objective, params, hyper: (), step)
 
 
 @claim(
@@ -109,7 +110,7 @@ def sam_threshold(quick):
     eta, rho = 1.6, 0.05
     x = np.linspace(0.05, 0.5, 4096)
     axes = {"x": x, "eta": eta}
-    ds = eos.sweep(_QUADRATIC, axes, 1, update=_sharpness_aware(rho), stop=None)
+    ds = eos.sweep(_QUADRATIC, axes, 1, rule=_sharpness_aware(rho), stop=None)
     change = np.abs(ds.x_final.values) - x
     root = int(np.flatnonzero(np.diff(np.sign(change)))[0])
     share = change[root] / (change[root] - change[root + 1])
@@ -134,9 +135,9 @@ def heavy_ball_gap_law(quick):
     threshold = theory.heavy_ball_threshold(etas, beta)
     s = threshold / 2 * 1.04  # x^2 + y^2
     x, y = theory.from_cd((s**2 - 4) ** 0.25, 1 + 1e-3)
-    rule = from_optax(lambda eta: optax.sgd(eta, momentum=beta), lambda eta: 2 * (1 + beta) / eta)
+    rule = eos.rules.heavy_ball(beta)
     axes = {"x": x, "y": y, "eta": etas}
-    ds = eos.sweep(COUPLED, axes, 100_000, combine="zip", update=rule, stop=eos.Stop(1e-22))
+    ds = eos.sweep(COUPLED, axes, 100_000, combine="zip", rule=rule, stop=eos.Stop(1e-22))
     ends = {name: ds[f"{name}_final"].values for name in "xy"}
     gaps = (threshold - (2 / etas - final_gap(COUPLED, ends, etas))) / etas
     limit = richardson(gaps, ratio=2, order=2, spacing=2)

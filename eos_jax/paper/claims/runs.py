@@ -11,7 +11,7 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax import theory
 from eos_jax.objectives import Objective
-from eos_jax.simulate import advance
+from eos_jax.loops import advance
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
