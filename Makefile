@@ -25,7 +25,7 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest -n auto $(TESTS)
 
 test-fast: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto -m 'not slow' $(TESTS)
+	$(BIN)/python -m pytest -n auto -m 'not slow' $(or $(TESTS),tests)
 
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims
