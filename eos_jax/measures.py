@@ -38,7 +38,7 @@ def register(long_name: str, units: str = "1") -> Callable[[Measure], Measure]:
     """Register a measure under its own name, with what it is in words and its units."""
 
     def decorate(measure: Measure) -> Measure:
-        registry[measure.__name__] = Registered(measure, long_name, units)
+        registry[getattr(measure, "__name__", "measure")] = Registered(measure, long_name, units)
         return measure
 
     return decorate
@@ -62,7 +62,7 @@ def as_measure(measure: Measure | str) -> Measure:
       >>> measures.as_measure("loss") is measures.loss
       True
     """
-    if callable(measure):
+    if not isinstance(measure, str):
         return measure
     if measure in registry:
         return registry[measure].measure

@@ -104,7 +104,7 @@ def checked(stop: Stop, dtype: Any) -> Stop:
 
 def excess_loss(objective: Objective, params: Parameters) -> jax.Array:
     """The loss above its floor, at one point."""
-    return objective.full_loss(lift(objective, params)) - objective.floor
+    return objective.full_loss(lift(objective, params)) - (objective.floor or 0.0)
 
 
 def escaped(params: Parameters, escape: float) -> jax.Array:

@@ -95,7 +95,7 @@ def register(make: Factory) -> Factory:
                 return make(*args, **kwargs)
             raise
 
-    registry[make.__name__] = wrapped
+    registry[getattr(make, "__name__", "observer")] = wrapped
     return wrapped
 
 

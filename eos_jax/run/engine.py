@@ -513,8 +513,6 @@ def _observe_all(program, lanes, shown=None):
         return observe(lanes, shown)
     due = (shown & (lanes.steps % program.every == 0)).any()
     seen = jax.lax.cond(due, lambda them: observe(them, shown).seen, lambda them: them.seen, lanes)
-        due, lambda lanes: observe(lanes, shown).seen, lambda lanes: lanes.seen, lanes
-    )
     return lanes._replace(seen=seen)
 
 
