@@ -662,7 +662,7 @@ def _lanczos(product, like, tolerance, max_products, krylov) -> PowerIteration:
     # a fixed random start: nearly orthogonal to the eigenvector with probability zero
     start = jax.random.normal(jax.random.key(0), like.shape, like.dtype)
     # a product more than the space has dimensions, for the residual
-    state = (*_ritz(product, start, first), jnp.asarray(first + 1))
+    state = (*_ritz(product, start, first, first == like.size), jnp.asarray(first + 1))
 
     def undecided(state):
         _, _, residual, radius, products = state
@@ -670,15 +670,15 @@ def _lanczos(product, like, tolerance, max_products, krylov) -> PowerIteration:
 
     def longer(state):
         _, vector, _, _, products = state
-        return (*_ritz(product, vector, space), products + space + 1)
+        return (*_ritz(product, vector, space, True), products + space + 1)
 
     value, vector, residual, radius, products = jax.lax.while_loop(undecided, longer, state)
     return PowerIteration(value, vector, products, residual <= tolerance * radius)
 
 
-def _ritz(product, start, dimension):
+def _ritz(product, start, dimension, orthogonal):
     """Largest Ritz value of one Krylov space, its unit vector, its residual, and about |H|."""
-    rows, diagonal, off, radius = _krylov(product, start, dimension)
+    rows, diagonal, off, radius = _krylov(product, start, dimension, orthogonal)
     unit = jnp.where(radius == 0, 1, radius)
     weights = _top_of_tridiagonal(diagonal / unit, off[:-1] / unit)
     vector = jnp.sum(weights[:, None] * rows, axis=0)
@@ -689,8 +689,11 @@ def _ritz(product, start, dimension):
     return value, vector, jnp.sqrt(_dot(difference, difference)), radius
 
 
-def _krylov(product, start, dimension):
+def _krylov(product, start, dimension, orthogonal):
     """Orthonormal rows that span a Krylov space, H in them (diagonal, beside it), and about |H|.
+
+    Rounding brings directions back that have converged to the root of the resolution, which is all
+    that is asked for; only spaces as large as the whole need the rows `orthogonal` again.
 
     An invariant space shows as a vanishing length. It is complete: rows of zeros follow, and on
     the diagonal an entry that is no larger than the eigenvalue sought.
@@ -708,8 +711,8 @@ def _krylov(product, start, dimension):
             jnp.where((index == 0) | (length > 0), value, diagonal[0])
         )
         image = image - value * vector - length * before
-        # once more against all of them: rounding would bring converged directions back
-        image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
+        if orthogonal:
+            image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
         length = jnp.sqrt(_dot(image, image))
         grows = length > resolution * radius
         vector = jnp.where(grows, image / jnp.where(grows, length, 1), 0)
@@ -981,8 +984,14 @@ def alignment_at(
 
     Source: as `alignment`.
     """
-    settings = {"tolerance": tolerance, "max_iterations": max_iterations, "krylov": krylov}
-    values, vectors = top_eigenpairs_at(objective, params, method, **settings)
+    values, vectors = top_eigenpairs_at(
+        objective,
+        params,
+        method,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        krylov=krylov,
+    )
     direction = _full_vector(objective, direction, values.dtype)
     length = jnp.sqrt(_dot(direction, direction))
     return jnp.where(
