@@ -24,7 +24,7 @@ import numpy as np
 
 import eos_jax as eos
 from benchmarks import peers
-from eos_jax.kernel import cores
+from eos_jax.machine import cores
 
 MODELS = {"(2, 2)": (2, 2), "4": 4}
 REACH = {

@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from eos_jax.kernel import cores
+from eos_jax.machine import cores
 
 
 def build_c(dtype) -> ctypes.CDLL:

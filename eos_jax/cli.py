@@ -5,6 +5,7 @@ import functools
 import importlib.machinery
 import inspect
 import io
+import json
 import re
 import signal
 import sys
@@ -13,9 +14,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import tyro
+import xarray as xr
 
-from eos_jax.kernel import cores, set_process_flags
+from eos_jax.machine import cores, set_process_flags
+from eos_jax.objectives import Objective, from_function
+from eos_jax.outcomes import Outcome
 
 KINDS = Literal["sharpness", "outcome"]
 
@@ -64,7 +69,7 @@ def plot(
         kind: the final sharpness, or the fate and the steps to it.
     """
     from eos_jax import plots
-    from eos_jax.store import open_dataset
+    from eos_jax.results.store import open_dataset
 
     plots.save(plots.draw(open_dataset(store), kind), out)
     print(f"wrote {out}")
@@ -113,16 +118,18 @@ def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
     """
     import jax
 
-    from eos_jax import labels, objectives, updates
-    from eos_jax.store import open_dataset
+    from eos_jax import objectives, observers, rules
+    from eos_jax.results import provenance
+    from eos_jax.results.store import open_dataset
 
     if store is None:
-        for name in labels.RECORDED_PACKAGES:
-            print(f"{name} {labels.package_version(name)}")
+        for name in provenance.RECORDED_PACKAGES:
+            print(f"{name} {provenance.package_version(name)}")
         print(f"devices: {', '.join(str(device) for device in jax.local_devices())}")
         print(f"cores: {cores()}")
         print(f"objectives: {', '.join(sorted(objectives.registry))}")
-        print(f"updates: gradient_descent, {', '.join(updates.OPTAX_RULES)}")
+        print(f"rules: {', '.join(sorted(rules.registry))}")
+        print(f"observers: {', '.join(sorted(observers.registry))}")
         return
     dataset = open_dataset(store)
     print(", ".join(f"{dim}: {size}" for dim, size in dataset.sizes.items()) or "one lane")
@@ -137,7 +144,7 @@ def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:
     Args:
         store: a result of `eos-jax sweep`.
     """
-    from eos_jax.store import damaged
+    from eos_jax.results.store import damaged
 
     found = damaged(store)
     for line in found:
@@ -147,43 +154,71 @@ def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:
         raise SystemExit(1)
 
 
-def summary(dataset) -> list[str]:
+NEAR = 0.01
+"""Part of the threshold below it within which an orbit counts as at the edge in a summary."""
+
+
+def summary(dataset: xr.Dataset) -> list[str]:
     """Lines that say how many lanes had which fate, and the sharpness that was reached.
 
     The dataset is read a slab at a time; medians are those of at most some million lanes.
     """
-    import numpy as np
-
-    from eos_jax.outcomes import Outcome
-
-    single = dataset.eta.ndim == 0
-    threshold = 2 / float(dataset.eta) if single else np.nan
-    counts, in_band, reached = Counter(), 0, []
+    counts, at_edge, reached, edge, thresholds = Counter(), 0, [], [], []
+    bend = "curvature" if "curvature" in dataset else "sharpness"
+    wanted = [name for name in ("outcome", bend, "threshold") if name in dataset]
+    complete = len(wanted) == 3
     thin = max(1, dataset.outcome.size // 2**20)
-    for slab in _slabs(dataset[["outcome", "sharpness"]]):
-        outcome, sharpness = slab.outcome.values.ravel(), slab.sharpness.values.ravel()
+    for slab in _slabs(dataset[wanted]):
+        outcome = slab.outcome.values.ravel()
         counts.update(dict(enumerate(np.bincount(outcome))))
-        sharpness = sharpness[outcome == Outcome.CONVERGED]
-        in_band += int(np.sum((sharpness > threshold - 0.1) & (sharpness < threshold)))
-        if sharpness.size:
-            reached += [sharpness[::thin], [sharpness.min(), sharpness.max()]]
-    lines = [
+        if not complete:
+            continue
+        mine = outcome == Outcome.CONVERGED
+        values, limits = slab[bend].values.ravel()[mine], slab.threshold.values.ravel()
+        thresholds += [np.nanmin(limits, initial=np.inf), np.nanmax(limits, initial=-np.inf)]
+        limits = limits[mine]
+        inside = (values > (1 - NEAR) * limits) & (values < limits)
+        at_edge += int(inside.sum())
+        if values.size:
+            reached += [values[::thin], [values.min(), values.max()]]
+            edge.append(values[inside][::thin])
+    lines = [f"rule: {dataset.attrs['rule']}"] if "rule" in dataset.attrs else []
+    lines += [
         f"{Outcome(kind).name.lower():10} {n:>14,} lanes  {n / dataset.outcome.size:7.2%}"
         for kind, n in sorted(counts.items())
         if n
     ]
-    values = np.concatenate(reached) if reached else np.zeros(0)
-    if values.size:
-        low, middle, high = np.quantile(values, [0, 0.5, 1])
-        lines.append(f"sharpness of converged lanes: {low:.6f} to {high:.6f}, median {middle:.6f}")
-    if single:
-        lines.append(f"stability threshold 2/eta: {threshold:.6f}")
-    band = values[(values > threshold - 0.1) & (values < threshold)]
-    if band.size:  # of the many lanes of a large result, some
+    if reached:
+        low, middle, high = np.quantile(np.concatenate(reached), [0, 0.5, 1])
+        lines.append(f"{bend} of converged lanes: {low:.6f} to {high:.6f}, median {middle:.6f}")
+    if thresholds and min(thresholds) <= max(thresholds):
+        low, high = min(thresholds), max(thresholds)
+        span = f"{low:.6f}" if low == high else f"{low:.6f} to {high:.6f}"
+        lines.append(f"stability threshold of the rule: {span}")
+    if at_edge:  # of the many lanes of a large result, some
+        middle = np.median(np.concatenate(edge))
         lines.append(
-            f"within 0.1 below 2/eta: {in_band:,} lanes, median sharpness {np.median(band):.9f}"
+            f"within {NEAR:.0%} below the threshold: {at_edge:,} lanes, median {bend} {middle:.9f}"
         )
+    if counts[Outcome.UNDECIDED] == dataset.outcome.size:
+        lines.append(_why_undecided(dataset))
     return lines
+
+
+def _why_undecided(dataset) -> str:
+    """Why it may be that no lane of a sweep was decided."""
+    settings = json.loads(dataset.attrs.get("configuration", "{}"))
+    if settings.get("stop", True) is None:
+        return "undecided: every lane was run to the horizon, as asked (stop = false)"
+    if settings.get("sharpness", True) is None:
+        return "undecided: without a measured sharpness no minimum is known to be stable"
+    if "rule_remark" in dataset.attrs:
+        return f"undecided: {dataset.attrs['rule_remark']}"
+    return (
+        "undecided: the horizon may be too short, the tolerance too small for the loss, the orbits "
+        "may go on for ever (cycles, chaos), or the minimum lie at infinity; look at some with "
+        "eos_jax.orbits"
+    )
 
 
 def _slabs(dataset, lanes=2**20):
@@ -198,10 +233,8 @@ def _slabs(dataset, lanes=2**20):
         yield dataset.isel({first: slice(start, start + rows)}).load()
 
 
-def load_objective(place: str):
+def load_objective(place: str) -> Objective:
     """The objective at FILE.py:FUNCTION: a loss function, or an objective made there."""
-    from eos_jax.objectives import Objective, from_function
-
     file, colon, name = place.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise ValueError(f"Option --objective must be FILE.py:FUNCTION, but got {place!r}.")

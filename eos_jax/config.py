@@ -16,9 +16,11 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from eos_jax import objectives, updates
+from eos_jax import objectives, observers, rules
 from eos_jax.objectives import Objective
-from eos_jax.outcomes import Stop
+from eos_jax.observers import Observer
+from eos_jax.outcomes import ESCAPE, Stop
+from eos_jax.rules import Rule
 
 
 class Range(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,7 +36,7 @@ class Deciding(msgspec.Struct, forbid_unknown_fields=True):
     """When a lane is decided; see `eos_jax.Stop`."""
 
     tolerance: float | None = None
-    escape: float = 1e6
+    escape: float = ESCAPE
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,11 +44,15 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
       steps: the horizon.
-      axes: for each parameter and eta a range, a list or a number.
+      axes: for each parameter and hyperparameter a range, a list or a number.
       objective: `name` of a registered family and its settings; absent where the command names
         a user's own function.
-      update: `name` of an update rule and its settings.
+      rule: `name` of a rule and its settings; gradient descent by default.
       stop: when a lane is decided; false runs every lane to the horizon.
+      observe: for each record its `observer`, by name, and that one's settings.
+      every: steps between samples for observers.
+      keep: names of the variables wanted besides `outcome`.
+      sharpness: how it is measured: "auto", "exact", "power" or "lanczos"; false for not at all.
       combine: "product" or "zip" of the axes.
       dtype: "float64" or "float32".
       tile: lanes computed and written at once.
@@ -55,8 +61,12 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     steps: int
     axes: dict[str, Range | list[float] | float]
     objective: dict[str, Any] | None = None
-    update: dict[str, Any] | None = None
+    rule: dict[str, Any] | None = None
     stop: Deciding | bool = True
+    observe: dict[str, dict[str, Any]] | None = None
+    every: int = 1
+    keep: list[str] | None = None
+    sharpness: Literal["auto", "exact", "power", "lanczos"] | Literal[False] = "auto"
     combine: Literal["product", "zip"] = "product"
     dtype: Literal["float64", "float32"] = "float64"
     tile: int | None = None
@@ -227,20 +237,41 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         "objective": objective,
         "axes": {n: axis_values(n, axis) for n, axis in configuration.axes.items()},
         "steps": configuration.steps,
-        "update": update_rule(configuration.update),
+        "rule": rule_of(configuration.rule),
         "stop": stop,
+        "observe": observers_of(configuration.observe),
+        "every": configuration.every,
+        "keep": configuration.keep,
+        "sharpness": configuration.sharpness or None,
         "combine": configuration.combine,
         "dtype": configuration.dtype,
         "tile": configuration.tile,
     }
 
 
-def update_rule(named: dict[str, Any] | None) -> updates.Update:
-    """The update rule that a configuration names."""
+def rule_of(named: dict[str, Any] | None) -> Rule:
+    """The rule that a configuration names."""
     named = dict(named or {"name": "gradient_descent"})
     if not isinstance(named.get("name"), str):
         raise ValueError(
-            f"Key `update.name` must be one of {', '.join(updates.NAMES)}, "
-            f"but got update = {named!r}."
+            f"Key `rule.name` must be one of {', '.join(sorted(rules.registry))}, "
+            f"but got rule = {named!r}."
         )
-    return updates.make(**named)
+    return rules.make(**named)
+
+
+def observers_of(named: dict[str, dict[str, Any]] | None) -> dict[str, Observer] | None:
+    """The observers that a configuration names."""
+    if named is None:
+        return None
+    found = {}
+    for key, settings in named.items():
+        settings = dict(settings)
+        name = settings.pop("observer", None)
+        if not isinstance(name, str):
+            raise ValueError(
+                f"Key `observe.{key}.observer` must be one of "
+                f"{', '.join(sorted(observers.registry))}, but got {name!r}."
+            )
+        found[key] = observers.make(name, **settings)
+    return found

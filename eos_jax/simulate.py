@@ -1,10 +1,12 @@
-"""Orbits: the only time loop.
+"""Orbits: one with observers, or many with nothing recorded.
 
-`advance` repeats a step. `simulate` wraps it for one orbit with observers, as a pure function to
-`jit`, `vmap` and `grad`; `iterate` wraps it for a batch with nothing recorded or checked, and is
-the kernel that every sweep runs on.
+`simulate` runs one orbit as a pure function to `jit`, `vmap` and `grad`; `iterate` runs a batch
+with nothing recorded or checked, and is the kernel that every sweep runs on. NumPy arrays of
+float64 are computed in float64, whatever JAX's global switch says; inside a `jit` of your own both
+follow JAX.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -16,38 +18,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from eos_jax import kernel, updates
+from eos_jax import rules
 from eos_jax.checks import check_count
+from eos_jax.loops import advance, advance_lanes
+from eos_jax.machine import COMPILER_OPTIONS, workers
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
-from eos_jax.observers import Observer, Sample, final_point
-
-UNROLL = 16
-"""Plain steps in one turn of a compiled loop; on a GPU a turn costs a launch."""
-
-
-def advance(step: Callable, state, count, *, unroll: int = 1):
-    """The state after `count` steps, `unroll` of them in each turn of the compiled loop."""
-    turns, rest = divmod(count, unroll) if isinstance(count, int) else (count, 0)
-
-    def turn(_, state):
-        for _ in range(unroll):
-            state = step(state)
-        return state
-
-    state = jax.lax.fori_loop(0, turns, turn, state)
-    return jax.lax.fori_loop(0, rest, lambda _, state: step(state), state) if rest else state
+from eos_jax.observers import Observer, as_observers, final_point
+from eos_jax.rules import Rule
+from eos_jax.sample import Sample
 
 
 def simulate(
     objective: Objective,
     params: Parameters,
-    eta,
+    eta: Any,
     steps: int,
-    update: updates.Update | Callable | None = None,
+    rule: Rule | Callable | str | None = None,
     observe: Observer | Mapping[str, Observer] | None = None,
     every: int = 1,
 ) -> Any:
-    """One orbit: x_{t+1} = update(x_t, eta), t = 0 ... steps - 1.
+    """One orbit: x_{t+1} = step(x_t, eta), t = 0 ... steps - 1.
 
     A pure function: `jit` it with `steps` fixed, `vmap` it over starts and step sizes,
     differentiate through it.
@@ -55,10 +45,10 @@ def simulate(
     Args:
       objective: what is descended.
       params: the start, one point.
-      eta: step size, a scalar.
+      eta: step size, a scalar; or a dict of the rule's hyperparameters.
       steps: number of steps.
-      update: the rule; gradient descent by default. A function from eta to an optax
-        transformation, such as `optax.adam`, does as well.
+      rule: how a step is taken; gradient descent by default. A function from eta to an optax
+        transformation, such as `optax.adam`, does as well, or a rule's name.
       observe: what to record, one observer or several by name; the final point by default.
       every: steps between samples. The start is a sample; the end is always shown to `finalize`.
 
@@ -80,24 +70,34 @@ def simulate(
     """
     check_count("steps", steps, least=0)
     check_count("every", every, least=1)
-    params = as_parameters(objective, params)
-    for name, shape in zip(objective.parameters, objective.shapes):
-        if params[name].shape != shape:
-            raise ValueError(
-                f"Argument `params` must be one point, `{name}` of shape {shape}, but got shape "
-                f"{params[name].shape}; use jax.vmap, eos.iterate or eos.sweep for many."
-            )
-    eta = as_eta(eta, params)
-    if eta.ndim:
-        raise ValueError(f"Argument `eta` must be a scalar, but got shape {eta.shape}.")
-    rule = as_update(update)
-    observers = observe if isinstance(observe, Mapping) else {"only": observe or final_point()}
+    rule = rules.as_rule(rule)
+    observers = as_observers(observe or final_point())
+    with precision_of(params, eta):
+        params = as_parameters(objective, params)
+        for name, shape in zip(objective.parameters, objective.shapes):
+            if params[name].shape != shape:
+                raise ValueError(
+                    f"Argument `params` must be one point, `{name}` of shape {shape}, but got "
+                    f"shape {params[name].shape}; use jax.vmap, eos.iterate or eos.sweep for many."
+                )
+        hyper = as_hyper(rule, eta, params)
+        for name, value in hyper.items():
+            if value.ndim:
+                raise ValueError(
+                    f"Argument `{name}` must be a scalar, but got shape {value.shape}."
+                )
+        results = _simulate(objective, rule, params, hyper, steps, observers, every)
+    return results if isinstance(observe, Mapping) else results[""]
 
+
+def _simulate(objective, rule, params, hyper, steps, observers, every):
     def step(state):
-        return rule.step(objective, *state, eta)
+        return rule.step(objective, *state, hyper)
 
     def sample(state, step, index):
-        return Sample(objective, state[0], eta, jnp.asarray(step), jnp.asarray(index))
+        step, index = jnp.asarray(step, jnp.int32), jnp.asarray(index, jnp.int32)
+        params, rest = state
+        return Sample(objective, rule, params, rest, hyper, step, index)
 
     def see(seen, sample):
         return {name: observers[name].update(seen[name], sample) for name in observers}
@@ -108,25 +108,33 @@ def simulate(
         return (state, see(seen, sample(state, (index + 1) * every, index + 1))), None
 
     samples = steps // every
-    state = (params, rule.init(objective, params, eta))
+    state = (params, rule.init(objective, params, hyper))
     start = sample(state, 0, 0)
     seen = {name: observer.init(start, samples + 1) for name, observer in observers.items()}
     carry = (state, see(seen, start))
     (state, seen), _ = jax.lax.scan(stretch, carry, jnp.arange(samples))
     state = advance(step, state, steps - samples * every)
     end = sample(state, steps, samples)
-    results = {name: observer.finalize(seen[name], end) for name, observer in observers.items()}
-    return results if isinstance(observe, Mapping) else results["only"]
+    return {name: observer.finalize(seen[name], end) for name, observer in observers.items()}
 
 
-def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[str, jax.Array]:
-    """Gradient descent on many lanes at once, nothing recorded or checked: the core kernel.
+def iterate(
+    objective: Objective,
+    params: Parameters,
+    eta: Any,
+    steps: int,
+    rule: Rule | Callable | str | None = None,
+) -> dict[str, jax.Array]:
+    """Many lanes at once, nothing recorded or checked: the core kernel.
+
+    It can be differentiated, and called inside `jit`.
 
     Args:
       objective: what is descended.
       params: the starts, leaves of shape (lanes,) + the parameter's shape.
-      eta: step size, a scalar or shape (lanes,).
+      eta: step size, a scalar or shape (lanes,); or a dict of the rule's hyperparameters.
       steps: number of steps.
+      rule: as in `simulate`.
 
     Returns:
       The ends, leaves like `params`.
@@ -145,64 +153,68 @@ def iterate(objective: Objective, params: Parameters, eta, steps: int) -> dict[s
     Source: Zhu et al. 2023, section 3.
     """
     check_count("steps", steps, least=0)
-    params = as_parameters(objective, params)
-    eta = as_eta(eta, params)
-    shapes = dict(zip(objective.parameters, objective.shapes))
-    leading = [leaf.shape[: leaf.ndim - len(shapes[name])] for name, leaf in params.items()]
-    lanes = jnp.broadcast_shapes(eta.shape, *leading)
-    if len(lanes) != 1:
-        raise ValueError(
-            f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
-        )
-    params = {name: jnp.broadcast_to(leaf, lanes + shapes[name]) for name, leaf in params.items()}
-    eta = jnp.broadcast_to(eta, lanes)
-    if any(isinstance(leaf, Tracer) for leaf in (eta, *params.values())):
-        ends = _iterate(objective, params, eta, steps)
-    else:
-        ends = _on_all_cores(objective, params, eta, steps)
+    rule = rules.as_rule(rule)
+    with precision_of(params, eta):
+        params = as_parameters(objective, params)
+        hyper = as_hyper(rule, eta, params)
+        shapes = dict(zip(objective.parameters, objective.shapes))
+        leading = [leaf.shape[: leaf.ndim - len(shapes[name])] for name, leaf in params.items()]
+        lanes = jnp.broadcast_shapes(*(value.shape for value in hyper.values()), *leading)
+        if len(lanes) != 1:
+            raise ValueError(
+                f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
+            )
+        starts = {n: jnp.broadcast_to(leaf, lanes + shapes[n]) for n, leaf in params.items()}
+        hyper = {name: jnp.broadcast_to(value, lanes) for name, value in hyper.items()}
+        if any(isinstance(leaf, Tracer) for leaf in (*hyper.values(), *starts.values())):
+            ends = _iterate(objective, rule, starts, hyper, steps)
+        else:
+            ends = _on_all_cores(objective, rule, starts, hyper, steps)
     return {name: ends[name] for name in objective.parameters}
 
 
-def _iterate(objective, params, eta, steps):
+def _iterate(objective, rule, params, hyper, steps):
     """All lanes in tiles that stay in the cache; those that fill no tile last."""
-    rule = updates.gradient_descent()
-    width = tile_width(objective, eta.dtype)
-    whole = len(eta) // width
+    count = len(next(iter(hyper.values())))
+    width = tile_width(objective, rule, next(iter(params.values())).dtype)
+    whole = count // width
+    names = tuple(hyper)
 
     def step(state, constants):
-        return rule.step(objective, *state, *constants)
+        return rule.step(objective, *state, dict(zip(names, constants)))
 
     def run(lanes):
-        params, eta = lanes
-        return advance_lanes(step, (params, ()), (eta,), steps)[0]
+        params, hyper = lanes
+        state = jax.vmap(lambda p, h: rule.init(objective, p, h))(params, hyper)
+        return advance_lanes(step, (params, state), tuple(hyper[n] for n in names), steps)[0]
 
     def piece(start, stop):
-        return jax.tree.map(lambda leaf: leaf[start:stop], (params, eta))
+        return jax.tree.map(lambda leaf: leaf[start:stop], (params, hyper))
 
     if whole < 2:
-        return run((params, eta))
+        return run((params, hyper))
     tiles = jax.tree.map(
         lambda leaf: leaf.reshape(whole, width, *leaf.shape[1:]), piece(0, whole * width)
     )
     ends = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(run, tiles))
-    if whole * width == len(eta):
+    if whole * width == count:
         return ends
     return jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b]), ends, run(piece(whole * width, len(eta)))
+        lambda a, b: jnp.concatenate([a, b]), ends, run(piece(whole * width, count))
     )
 
 
 _WORTH_THREADS = 2**20  # lane-steps; fewer take less time than starting threads does
 
-_compiled = functools.partial(jax.jit, compiler_options=kernel.COMPILER_OPTIONS)
-_compiled_iterate = _compiled(_iterate, static_argnums=(0, 3))
+_compiled = functools.partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+_compiled_iterate = _compiled(_iterate, static_argnums=(0, 1, 4))
 
 
-@functools.partial(_compiled, static_argnums=(0, 3, 5))
-def _iterate_part(objective, params, eta, steps, start, size):
+@functools.partial(_compiled, static_argnums=(0, 1, 4, 6))
+def _iterate_part(objective, rule, params, hyper, steps, start, size):
     """Lanes from `start` on; cutting them inside the program saves a dispatch for each array."""
     cut = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size)  # noqa: E731
-    return _iterate(objective, *jax.tree.map(cut, (params, eta)), steps)
+    return _iterate(objective, rule, *jax.tree.map(cut, (params, hyper)), steps)
 
 
 @jax.jit
@@ -210,19 +222,22 @@ def _joined(*parts):
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _on_all_cores(objective, params, eta, steps):
+def _on_all_cores(objective, rule, params, hyper, steps):
     """Run pieces of the lanes side by side: one thread for each core of a lone CPU device."""
-    (device, *_) = eta.devices()
-    pieces = len(kernel.workers([device])) if len(eta.devices()) == 1 else 1
-    size = len(eta) // pieces
-    if pieces == 1 or size < tile_width(objective, eta.dtype) or len(eta) * steps < _WORTH_THREADS:
-        return _compiled_iterate(objective, params, eta, steps)
-    x64 = eta.dtype == jnp.float64
+    one = next(iter(params.values()))
+    count, devices = len(one), one.devices()
+    (device, *_) = devices
+    pieces = len(workers([device])) if len(devices) == 1 else 1
+    size = count // pieces
+    width = tile_width(objective, rule, one.dtype)
+    if pieces == 1 or size < width or count * steps < _WORTH_THREADS:
+        return _compiled_iterate(objective, rule, params, hyper, steps)
+    x64 = one.dtype == jnp.float64
 
     def run(piece):
-        start, stop = piece * size, len(eta) if piece == pieces - 1 else (piece + 1) * size
+        start, stop = piece * size, count if piece == pieces - 1 else (piece + 1) * size
         with jax.enable_x64(x64):
-            part = _iterate_part(objective, params, eta, steps, start, stop - start)
+            part = _iterate_part(objective, rule, params, hyper, steps, start, stop - start)
             return jax.block_until_ready(part)
 
     with ThreadPoolExecutor(pieces - 1) as pool:  # this thread does the last piece
@@ -231,75 +246,38 @@ def _on_all_cores(objective, params, eta, steps):
         return _joined(*(other.result() for other in others), last)
 
 
-def tile_width(objective: Objective, dtype) -> int:
-    """Lanes whose parameters and step sizes fill 24 of the 32 KiB of a first-level data cache."""
-    numbers = sum(math.prod(shape) for shape in objective.shapes) + 1
+def tile_width(objective: Objective, rule: Rule, dtype: Any) -> int:
+    """Lanes whose parameters and hyperparameters fill 24 of the 32 KiB of a first-level cache."""
+    numbers = sum(math.prod(shape) for shape in objective.shapes) + len(rule.hyperparameters)
     fit = 24 * 1024 // (numbers * np.dtype(dtype).itemsize)
     return max(16, 1 << (fit.bit_length() - 1) if fit else 16)
 
 
-def advance_lanes(step: Callable, state, constants: tuple, count: int):
-    """`advance` for a batch.
+def precision_of(*trees: Any) -> contextlib.AbstractContextManager:
+    """Double precision where an array among the arguments has it and none is being traced."""
+    leaves = jax.tree.leaves(trees)
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return contextlib.nullcontext()
+    arrays = (leaf for leaf in leaves if isinstance(leaf, np.ndarray | np.generic | jax.Array))
+    if any(leaf.dtype == np.float64 for leaf in arrays):
+        return jax.enable_x64(True)
+    return contextlib.nullcontext()
 
-    On the CPU a step that is cheap arithmetic on scalars runs as one fused loop (see
-    `eos_jax.kernel`); the bits are the same.
+
+def as_hyper(rule: Rule, given: Any, params: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """All hyperparameters of a rule in the parameters' dtype; raises if one cannot be meant.
 
     Args:
-      step: (state, constants) -> state, of one lane.
-      state: pytree, leaves with a leading axis of lanes.
-      constants: arrays of shape (lanes,) that the step reads.
-      count: number of steps.
-
-    Returns:
-      The state after the steps.
+      rule: the rule.
+      given: its step size, or a dict of hyperparameters; the others take their defaults.
+      params: parameters, for their dtype.
     """
-    leaves, structure = jax.tree.flatten(state)
-
-    def one(values, constants):
-        return tuple(jax.tree.leaves(step(jax.tree.unflatten(structure, values), constants)))
-
-    every = jax.vmap(one)
-    together = kernel.block_steps(one, tuple(leaves), constants)
-
-    def plain(leaves):
-        return advance(lambda leaves: every(leaves, constants), leaves, count, unroll=UNROLL)
-
-    def fused(leaves):
-        block = kernel.fused(one, together)
-        turns, left = divmod(count, together)
-        # two blocks in a turn: the loop then writes its state in place
-        leaves = advance(lambda leaves: block(leaves, constants), leaves, turns, unroll=2)
-        for _ in range(left):
-            leaves = every(leaves, constants)
-        return leaves
-
-    leaves = tuple(leaves)
-    if together:
-        leaves = jax.lax.platform_dependent(leaves, cpu=fused, default=plain)
-    else:
-        leaves = plain(leaves)
-    return jax.tree.unflatten(structure, leaves)
-
-
-def as_update(update) -> updates.Update:
-    """The rule meant: gradient descent for None, optax's for a function of eta."""
-    if update is None:
-        return updates.gradient_descent()
-    if isinstance(update, updates.Update):
-        return update
-    if callable(update):
-        return updates.from_optax(update)
-    raise ValueError(
-        "Argument `update` must be an Update or a function from eta to an optax transformation, "
-        f"but got {update!r}."
-    )
-
-
-def as_eta(eta, params) -> jax.Array:
-    """The step size in the parameters' dtype; raises if a concrete one is not positive."""
-    eta = jnp.asarray(eta, next(iter(params.values())).dtype)
-    if not isinstance(eta, Tracer):
-        values = np.asarray(eta)  # in NumPy: several dispatches less for every call
-        if not np.all((values > 0) & (values < np.inf)):
-            raise ValueError(f"Argument `eta` must be positive and finite, but got {eta}.")
-    return eta
+    dtype = next(iter(params.values())).dtype
+    complete = rules.complete_hyper(rule, given)
+    result = {}
+    for name in rule.hyperparameters:
+        value = jnp.asarray(complete[name], jnp.uint32 if name == "seed" else dtype)
+        if not isinstance(value, Tracer):
+            rules.check_hyper(name, np.asarray(value))  # NumPy: several dispatches less
+        result[name] = value
+    return result

@@ -1,26 +1,28 @@
-"""Many orbits: axes to lanes, lanes to tiles, tiles to devices, and a labelled dataset out."""
+"""Many orbits: convert, check, run, label."""
 
 import functools
 import math
 import os
-import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from eos_jax import engine, kernel, labels, store
-from eos_jax.grid import Tile, make_grid, starts, tile_shape, tiles
+from eos_jax import curvature, machine, measures, rules
+from eos_jax.checks import check_choice, check_count
 from eos_jax.objectives.base import Objective
-from eos_jax.observers import trace
+from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
-from eos_jax.simulate import as_update, check_count, simulate, tile_width
-from eos_jax.updates import Update
+from eos_jax.results import labels, provenance, store
+from eos_jax.rules import Rule
+from eos_jax.run import engine
+from eos_jax.run.backends import threads
+from eos_jax.run.grid import make_grid, tile_shape, tiles
+from eos_jax.run.job import Job, default_tile
 
 DTYPES = ("float64", "float32")
 
@@ -30,8 +32,12 @@ def sweep(
     axes: Mapping[str, Any],
     steps: int,
     *,
-    update: Update | Callable | None = None,
+    rule: Rule | Callable | str | None = None,
     stop: Stop | None = Stop(),  # noqa: B008  an immutable default
+    observe: Observer | Mapping[str, Observer] | None = None,
+    every: int = 1,
+    sharpness: str | None = "auto",
+    keep: Sequence[str] | None = None,
     combine: str = "product",
     dtype: str = "float64",
     out: str | os.PathLike | None = None,
@@ -40,16 +46,24 @@ def sweep(
     devices: Sequence[jax.Device] | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
-    """Run every start with every step size until its fate is decided.
+    """Run every start with every set of hyperparameters until its fate is decided.
 
     Args:
       objective: what is descended.
-      axes: for each parameter and for `eta` a number, or an array of shape (n,) (for a parameter
-        that is not a scalar: its shape, or (n,) + its shape).
+      axes: for each parameter and each hyperparameter of the rule, such as `eta`, a number, or an
+        array of shape (n,) (for a parameter that is not a scalar: its shape, or (n,) + its shape).
+        `eos_jax.along` lets several vary along one dimension. Hyperparameters with a default need
+        not be given; a `seed` that is not given is the number of the lane.
       steps: the horizon: steps at most.
-      update: the rule; gradient descent by default. A function from eta to an optax
-        transformation, such as `optax.adam`, does as well.
+      rule: how a step is taken; gradient descent by default. A function from hyperparameters to an
+        optax transformation, such as `optax.adam`, does as well, or a rule's name.
       stop: when a lane is decided; None runs every lane to the horizon.
+      observe: what to record, an observer or several by name; each becomes a variable, or one for
+        each entry of its result, `name_entry`. A lane's record ends at its deciding step.
+      every: steps between samples for observers; the start is the first.
+      sharpness: how it is measured: "auto", "exact", "power", "lanczos" (see `eos_jax.sharpness`),
+        or None for not at all, when nothing can be called converged.
+      keep: names of the variables wanted besides `outcome`; all by default.
       combine: "product" of the axes, or "zip" of axes of one length, along a dimension `lane`.
       dtype: "float64" or "float32".
       out: folder of a Zarr store to write tile by tile. A store of the same configuration is
@@ -57,17 +71,23 @@ def sweep(
       force: resume a store although versions, device or XLA's options differ.
       tile: lanes that are computed and written at once; by default chosen for the device.
       devices: where to run; by default all local devices of the default backend.
-      progress: show a progress bar; by default on a terminal.
+      progress: show a progress bar; by default on a terminal or in a notebook.
 
     Returns:
       A dataset with dimensions in the order of the axes and, per lane, `outcome` (see
-      `eos.Outcome`), `steps` until decided, and `loss`, `sharpness` (of the full Hessian) and
-      `x_final`, ... at the last point: the point at which the lane was decided, or that at the
-      horizon. NaN where nothing finite can be said. Results do not depend on `tile` or `devices`.
+      `eos.Outcome`), `steps` until decided, and at the last point (that at which the lane was
+      decided, or that at the horizon) `loss`, `sharpness` (of the full Hessian), the rule's
+      `threshold`, its `curvature` where that is not the sharpness, and `x_final`, ...;
+      `sharpness_minimum` is the sharpness of the minimum that a lane within tolerance of one
+      belongs to. NaN where nothing finite can be said. Results do not depend on `tile` or
+      `devices`.
 
     Raises:
       ValueError: if an argument does not fit; the message names it.
       FileExistsError: if `out` holds something else, or a result of another configuration.
+
+    Warns:
+      UserWarning: if lanes fell clearly below the floor that the objective gives.
 
     Example:
       >>> import eos_jax as eos, numpy as np
@@ -79,52 +99,20 @@ def sweep(
       9.927
 
     Source: the labels, Zhu et al. 2023, sections 3 and 4.3; a lane that passes close to a minimum
-    sharper than 2/eta goes on.
+    sharper than the threshold goes on.
     """
-    check_count("steps", steps, least=0)
-    if steps >= 2**31 - engine.BLOCK:
-        raise ValueError(f"Argument `steps` must be below 2^31 - {engine.BLOCK}, but got {steps}.")
-    _check_dtype(dtype)
-    if tile is not None:
-        check_count("tile", tile, least=1)
-    rule = as_update(update)
+    rule, observers = rules.as_rule(rule), as_observers(observe)
+    _check_counts(steps, every, tile)
+    check_choice("dtype", dtype, DTYPES)
+    check_choice("sharpness", sharpness, (*curvature.METHODS, None))
     stop = checked(stop, dtype) if stop is not None else None
-    grid = make_grid(objective, axes, dtype, combine)
-    workers = kernel.workers(list(devices or jax.local_devices()))
-    precision = functools.partial(jax.enable_x64, dtype == "float64")
-
-    with precision():
-        configuration = labels.describe(objective, grid, steps, rule, stop, dtype)
-    plan = labels.layout(objective, grid, dtype, labels.attributes(configuration, workers[0]))
-    block = tile_shape(grid.shape, tile or _default_tile(grid.lanes, workers))
-    if out is None:
-        values = {n: np.full(v.shape, v.fill, v.dtype) for n, v in plan.variables.items()}
-        pending = list(tiles(grid.shape, block))
-        write = functools.partial(_write_memory, values)
-    else:
-        block = store.create(out, plan, block, force=force)
-        pending = store.pending(out, tiles(grid.shape, block))
-        write = store.writer(out)
-
-    width, groups = _shape_of_work(objective, dtype, math.prod(block), workers[0])
-    program = engine.Program(objective, rule, stop, width, groups)
-
-    def run(tile: Tile, device: jax.Device, on_round) -> dict[str, np.ndarray]:
-        with precision(), jax.default_device(device):
-            results = engine.run_tile(program, starts(grid, tile), steps, on_round)
-        return {n: v.reshape(tile.shape + v.shape[1:]) for n, v in results.items()}
-
-    done = grid.lanes - sum(math.prod(tile.shape) for tile in pending)
-    with tqdm(
-        total=grid.lanes,
-        initial=done,
-        unit="lane",
-        unit_scale=True,
-        delay=0.5,
-        disable=None if progress is None else not progress,
-    ) as bar:
-        _run_all(run, write, pending, workers, bar.update)
-    return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
+    grid = make_grid(objective, rule, axes, dtype, combine)
+    job = Job(
+        objective, rule, grid, steps, stop, dtype, tuple(observers.items()), every, sharpness,
+        tuple(keep) if keep is not None else None,
+    )  # fmt: skip
+    _check_names(job)
+    return _run(job, "Orbits", out, force, tile, devices, progress)
 
 
 def orbits(
@@ -133,26 +121,47 @@ def orbits(
     steps: int,
     *,
     every: int = 1,
-    update: Update | Callable | None = None,
+    last: int | None = None,
+    record: Sequence[str] | None = None,
+    rule: Rule | Callable | str | None = None,
+    sharpness: str | None = "auto",
     combine: str = "product",
     dtype: str = "float64",
+    out: str | os.PathLike | None = None,
+    force: bool = False,
+    tile: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    progress: bool | None = None,
 ) -> xr.Dataset:
-    """Whole orbits, for a few starts and step sizes: every point, its loss and its sharpness.
+    """Whole orbits, step by step: every point, its loss, its sharpness and the threshold.
+
+    A sweep without deciding, whose observer is `eos_jax.observers.trace`.
 
     Args:
       objective: what is descended.
       axes: as in `sweep`.
       steps: number of steps.
       every: steps between the points that are kept.
-      update: as in `sweep`.
+      last: keep that many of the last samples; all by default.
+      record: names of measures and parameters to record; by default the parameters, `loss`,
+        `sharpness`, the rule's `threshold`, and its `curvature` where that is not the sharpness.
+      rule: as in `sweep`.
+      sharpness: as in `sweep`.
       combine: as in `sweep`.
       dtype: as in `sweep`.
+      out: as in `sweep`.
+      force: as in `sweep`.
+      tile: as in `sweep`.
+      devices: as in `sweep`.
+      progress: as in `sweep`.
 
     Returns:
-      A dataset with the axes' dimensions and `step`: `loss`, `sharpness` and `x_orbit`, ...
+      A dataset with the axes' dimensions and `step`: `loss`, `sharpness`, `threshold` and
+      `x_orbit`, ...; and `outcome`, which is undecided where the horizon was reached.
 
     Raises:
       ValueError: if an argument does not fit; the message names it.
+      FileExistsError: as in `sweep`.
 
     Example:
       >>> import eos_jax as eos
@@ -163,94 +172,118 @@ def orbits(
 
     Source: Zhu et al. 2023, figure 2a.
     """
-    _check_dtype(dtype)
+    rule = rules.as_rule(rule)
+    _check_counts(steps, every, tile)
+    if last is not None:
+        check_count("last", last, least=1)
+    check_choice("dtype", dtype, DTYPES)
+    check_choice("sharpness", sharpness, (*curvature.METHODS, None))
+    if record is None:
+        own = () if rule.curvature is measures.sharpness else ("curvature",)
+        limit = () if rule.threshold is None else ("threshold",)
+        record = (*objective.parameters, "loss", "sharpness", *own, *limit)
+    names = {n: f"{n}_orbit" if n in objective.parameters else n for n in record}
+    observer = trace(last=last, **{kept: name for name, kept in names.items()})
+    grid = make_grid(objective, rule, axes, dtype, combine)
+    job = Job(
+        objective, rule, grid, steps, None, dtype, (("", observer),), every, sharpness,
+        tuple(names.values()),
+    )  # fmt: skip
+    return _run(job, "Orbits, step by step,", out, force, tile, devices, progress)
+
+
+def _run(job, words, out, force, tile, devices, progress) -> xr.Dataset:
+    """Run what is not done of a job, into memory or a store, and open the result."""
+    workers = machine.workers(list(devices or jax.local_devices()))
+    title = f"{words} of {job.objective.name} under {job.rule.name}"
+    attrs = provenance.attributes(provenance.describe(job), workers[0], title, job.rule.remark)
+    plan = labels.layout(job, attrs)
+    block = tile_shape(job.grid.shape, tile or default_tile(job, workers))
+    if out is None:
+        values = {n: np.full(v.shape, v.fill, v.dtype) for n, v in plan.variables.items()}
+        pending = list(tiles(job.grid.shape, block))
+        sink = functools.partial(_write_memory, values)
+    else:
+        block = store.create(out, plan, block, force=force)
+        pending = store.pending(out, tiles(job.grid.shape, block))
+        sink = store.writer(out)
+    below = _Below(job)
+
+    def write(tile, results):
+        below.look(results)
+        sink(tile, results)
+
+    done = job.grid.lanes - sum(math.prod(tile.shape) for tile in pending)
+    with tqdm(
+        total=job.grid.lanes,
+        initial=done,
+        unit="lane",
+        unit_scale=True,
+        delay=0.5,
+        disable=None if progress is None else not progress,
+    ) as bar:
+        threads.run(job, pending, math.prod(block), write, bar.update, workers)
+    below.warn()
+    return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
+
+
+class _Below:
+    """Counts lanes that ended clearly below the objective's floor, which then is none."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.lanes, self.lowest = job, 0, math.inf
+
+    def look(self, results) -> None:
+        floor, stop = self.job.objective.floor, self.job.stop
+        if floor is None or stop is None or "loss" not in results:
+            return
+        resolved = 1e3 * float(np.finfo(self.job.dtype).eps) * max(abs(floor), 1)
+        with np.errstate(invalid="ignore"):
+            clearly = results["loss"] < floor - (stop.tolerance or 0) - resolved
+        if clearly.any():
+            self.lanes += int(clearly.sum())
+            self.lowest = min(self.lowest, float(results["loss"][clearly].min()))
+
+    def warn(self) -> None:
+        if self.lanes:
+            name, floor = self.job.objective.name, self.job.objective.floor
+            warnings.warn(
+                f"{self.lanes} lanes ended below the floor {floor:g} of {name}, the lowest at a "
+                f"loss of {self.lowest:g}; none of them counts as converged. Give the floor that "
+                "the loss has, or floor=None where it is not known.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def _check_counts(steps, every, tile) -> None:
     check_count("steps", steps, least=0)
+    if steps >= 2**31 - engine.BLOCK:
+        raise ValueError(f"Argument `steps` must be below 2^31 - {engine.BLOCK}, but got {steps}.")
     check_count("every", every, least=1)
-    rule = as_update(update)
-    grid = make_grid(objective, axes, dtype, combine)
-    with jax.enable_x64(dtype == "float64"):
-        lanes = starts(grid, Tile((0,) * len(grid.shape), grid.shape))
-        eta = jnp.asarray(lanes.pop("eta"))
-
-        @jax.jit
-        @jax.vmap
-        def run(params, eta):
-            return simulate(objective, params, eta, steps, rule, trace(), every)
-
-        traced = jax.tree.map(np.asarray, run({n: jnp.asarray(v) for n, v in lanes.items()}, eta))
-        configuration = labels.describe(objective, grid, steps, rule, None, dtype)
-    plan = labels.layout(objective, grid, dtype, labels.attributes(configuration, jax.devices()[0]))
-    variables = {}
-    for name, values in traced.items():
-        if name == "step":
-            continue
-        known = plan.variables.get(f"{name}_final") or plan.variables[name]
-        own = known.dims[len(grid.dims) :]
-        values = values.reshape(*grid.shape, *values.shape[1:])
-        kept = f"{name}_orbit" if name in objective.parameters else name
-        variables[kept] = ((*grid.dims, "step", *own), values, {"long_name": name, "units": "1"})
-    step = ("step", traced["step"][0], {"long_name": "step", "units": "steps"})
-    return xr.Dataset(variables, coords={**plan.coords, "step": step}, attrs=plan.attrs)
+    if tile is not None:
+        check_count("tile", tile, least=1)
 
 
-def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPES:
-        raise ValueError(f"Argument `dtype` must be one of {', '.join(DTYPES)}, but got {dtype!r}.")
+def _check_names(job) -> None:
+    """Raise unless what is kept exists and observers have names of their own."""
+    objective, rule = job.objective, job.rule
+    taken = {*objective.parameters, *rule.hyperparameters, *job.grid.dims, "step", "outcome",
+             "steps", "loss", "sharpness", "sharpness_minimum", "curvature", "threshold",
+             *(f"{name}_final" for name in objective.parameters)}  # fmt: skip
+    for name, _ in job.observers:
+        if name in taken:
+            raise ValueError(f"An observer cannot be named `{name}`, a name that results use.")
+    if job.keep is not None:
+        from eos_jax.run.job import results
 
-
-def _run_all(run, write, pending, workers, report) -> None:
-    """Run every tile, one at a time on each worker, and write it while the worker goes on.
-
-    An error or an interrupt stops all workers at the end of their rounds.
-    """
-    cancelled = threading.Event()
-    ahead = iter(pending)
-    lock = threading.Lock()
-
-    def on_round(lanes_decided):
-        if cancelled.is_set():
-            raise _Cancelled
-        with lock:
-            report(lanes_decided)
-
-    def work(device, writer):
-        written = None
-        while True:
-            with lock:
-                tile = next(ahead, None)
-            results = run(tile, device, on_round) if tile is not None else None
-            if written is not None:
-                written.result()  # at most one tile waits, so memory stays flat
-            if tile is None:
-                return
-            written = writer.submit(write, tile, results)
-
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(len(workers)) as pool:
-        futures = [pool.submit(work, device, writer) for device in workers]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            cancelled.set()
-            raise
-
-
-class _Cancelled(Exception):
-    """Raised in a worker at the end of a round once another has failed or was interrupted."""
-
-
-def _default_tile(lanes: int, workers: list[jax.Device]) -> int:
-    """Lanes of a tile: many enough to hide the host, few enough to occupy every worker."""
-    most = 2**18 if workers[0].platform == "cpu" else 2**22
-    return max(1, min(most, -(-lanes // len(workers))))
-
-
-def _shape_of_work(objective, dtype, lanes: int, device: jax.Device) -> tuple[int, int]:
-    """Width and groups for tiles of so many lanes: what fits the cache, or fills an accelerator."""
-    most = tile_width(objective, dtype) if device.platform == "cpu" else 2**18
-    # a single lane compiles to other instructions, which round differently
-    width = min(most, max(16, lanes))
-    return width, -(-lanes // width)
+        everything = {*results(job._replace(keep=None)), "outcome"}
+        unknown = [name for name in job.keep if name not in everything]
+        if unknown:
+            raise ValueError(
+                f"Argument `keep` must name variables among {', '.join(sorted(everything))}, but "
+                f"got {', '.join(map(str, unknown))}."
+            )
 
 
 def _write_memory(values, tile, results) -> None:

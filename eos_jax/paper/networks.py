@@ -14,10 +14,11 @@ import xarray as xr
 from jax.flatten_util import ravel_pytree
 
 import eos_jax as eos
-from eos_jax import curvature, observers
+from eos_jax import curvature, measures, observers
 from eos_jax.objectives import Objective
 from eos_jax.objectives.datasets import CIFAR10_RECORD
 from eos_jax.objectives.fully_connected import initial_parameters
+from eos_jax.sample import Sample
 
 KRYLOV = 16
 """Dimension of the Krylov space; the top eigenvalue of these networks is then exact to 3 digits."""
@@ -57,7 +58,7 @@ def start(objective: Objective, settings: Mapping[str, Any]) -> dict[str, jax.Ar
     return {name: jnp.asarray(leaf, float) for name, leaf in drawn.items()}
 
 
-def sharpness(sample: observers.Sample) -> jax.Array:
+def sharpness(sample: Sample) -> jax.Array:
     """Measure: the largest eigenvalue of the Hessian, by Lanczos."""
     return curvature.sharpness(sample.objective, sample.params, "lanczos", krylov=KRYLOV)
 
@@ -76,7 +77,7 @@ def train(settings: Mapping[str, Any], thresholds: Sequence[float]) -> xr.Datase
         objective = network(settings)
         params = start(objective, settings)
         etas = 2 / jnp.asarray(thresholds, float)
-        record = observers.trace(loss=observers.loss, sharpness=sharpness)
+        record = observers.trace("step", loss=measures.loss, sharpness=sharpness)
 
         @jax.jit
         @jax.vmap
@@ -137,7 +138,8 @@ def train_and_project(settings: Mapping[str, Any], threshold: float) -> xr.Datas
             return distance(step(step(sample.params)), sample.params)
 
         record = observers.trace(
-            loss=observers.loss,
+            "step",
+            loss=measures.loss,
             sharpness=sharpness,
             projection=lambda s: jnp.vdot(ravel_pytree(s.params)[0] - last, across),
             drift=lambda s: jnp.vdot(ravel_pytree(s.params)[0] - last, along),

@@ -10,7 +10,7 @@ from eos_jax import theory
 from eos_jax.analysis.extrapolation import richardson
 from eos_jax.paper.claims.base import Measurement, claim
 from eos_jax.paper.claims.runs import COUPLED, final_gap
-from eos_jax.updates import Update, from_optax
+from eos_jax.rules import Rule, from_optax
 
 _LANES = 64
 
@@ -33,7 +33,7 @@ def _largest_stable_step(rule, expected, start=1.0):
         axes = {"x": start, "eta": etas}
         # late sizes of an oscillating orbit: the largest of two horizons a few steps apart
         late = [
-            np.abs(eos.sweep(_QUADRATIC, axes, steps + s, update=rule, stop=None).x_final.values)
+            np.abs(eos.sweep(_QUADRATIC, axes, steps + s, rule=rule, stop=None).x_final.values)
             for s in (0, 1, 2)
         ]
         sizes.append(np.max(late, axis=0))
@@ -55,7 +55,7 @@ def _threshold(rule, sharpness_times_eta, note="", start=1.0):
     statement="heavy ball leaves a minimum above the sharpness 2 (1 + beta)/eta",
     source="Cohen et al. 2021",
 )
-def heavy_ball_threshold(quick):
+def heavy_ball_threshold(quick: bool) -> Measurement:
     """optax.sgd with momentum 0.9 on a quadratic."""
     return _threshold(
         from_optax(lambda eta: optax.sgd(eta, momentum=0.9)),
@@ -67,7 +67,7 @@ def heavy_ball_threshold(quick):
     statement="Nesterov momentum leaves a minimum above (2/eta)(1 + beta)/(1 + 2 beta)",
     source="Cohen et al. 2021",
 )
-def nesterov_threshold(quick):
+def nesterov_threshold(quick: bool) -> Measurement:
     """optax.sgd with Nesterov momentum 0.9 on a quadratic."""
     return _threshold(
         from_optax(lambda eta: optax.sgd(eta, momentum=0.9, nesterov=True)),
@@ -79,7 +79,7 @@ def nesterov_threshold(quick):
     statement="Adam's preconditioned sharpness has the threshold (2 + 2 beta1)/((1 - beta1) eta)",
     source="Cohen et al. 2022",
 )
-def adam_threshold(quick):
+def adam_threshold(quick: bool) -> Measurement:
     """optax.adam on a quadratic so flat that its preconditioner is epsilon = 1, i.e. frozen."""
     return _threshold(
         from_optax(lambda eta: optax.adam(eta, b1=0.9, b2=0.999, eps=1.0)),
@@ -92,24 +92,25 @@ def adam_threshold(quick):
 def _sharpness_aware(rho):
     """SAM: the step of the gradient at x + rho g/|g|, for an objective of one scalar."""
 
-    def step(objective, params, state, eta):
+    def step(objective, params, state, hyper):
         slope = lambda p: jax.grad(lambda x: objective.full_loss({"x": (x,)}))(p)  # noqa: E731
         x = params["x"]
-        return {"x": x - eta * slope(x + rho * jnp.sign(slope(x)))}, state
+        move = hyper["eta"] * slope(x + rho * jnp.sign(slope(x)))
+        return {"x": x - move}, state
 
-    return Update(lambda objective, params, eta: (), step)
+    return Rule("sam", lambda objective, params, hyper: (), step)
 
 
 @claim(
     statement="SAM bounces, |x'| = |x|, at sharpness |g|/(2 rho) (sqrt(1 + 8 rho/(eta |g|)) - 1)",
     source="Long and Bartlett 2023",
 )
-def sam_threshold(quick):
+def sam_threshold(quick: bool) -> Measurement:
     """One step from many x on x^2/2: the |x| that is kept, and the formula at its gradient."""
     eta, rho = 1.6, 0.05
     x = np.linspace(0.05, 0.5, 4096)
     axes = {"x": x, "eta": eta}
-    ds = eos.sweep(_QUADRATIC, axes, 1, update=_sharpness_aware(rho), stop=None)
+    ds = eos.sweep(_QUADRATIC, axes, 1, rule=_sharpness_aware(rho), stop=None)
     change = np.abs(ds.x_final.values) - x
     root = int(np.flatnonzero(np.diff(np.sign(change)))[0])
     share = change[root] / (change[root] - change[root + 1])
@@ -123,7 +124,7 @@ def sam_threshold(quick):
     statement="heavy ball: 2 (1 + beta)/eta - S = eta/(2 (1 + beta)) + O(eta^3) at the end",
     source="derived; the threshold, Cohen et al. 2021",
 )
-def heavy_ball_gap_law(quick):
+def heavy_ball_gap_law(quick: bool) -> Measurement:
     """The gap over eta for beta = 0.5 at three step sizes, carried to eta = 0 in powers of eta^2.
 
     A 2-cycle of heavy ball is one of gradient descent with eta/(1 + beta), and both the growth of
@@ -134,9 +135,9 @@ def heavy_ball_gap_law(quick):
     threshold = theory.heavy_ball_threshold(etas, beta)
     s = threshold / 2 * 1.04  # x^2 + y^2
     x, y = theory.from_cd((s**2 - 4) ** 0.25, 1 + 1e-3)
-    rule = from_optax(lambda eta: optax.sgd(eta, momentum=beta), lambda eta: 2 * (1 + beta) / eta)
+    rule = eos.rules.heavy_ball(beta)
     axes = {"x": x, "y": y, "eta": etas}
-    ds = eos.sweep(COUPLED, axes, 100_000, combine="zip", update=rule, stop=eos.Stop(1e-22))
+    ds = eos.sweep(COUPLED, axes, 100_000, combine="zip", rule=rule, stop=eos.Stop(1e-22))
     ends = {name: ds[f"{name}_final"].values for name in "xy"}
     gaps = (threshold - (2 / etas - final_gap(COUPLED, ends, etas))) / etas
     limit = richardson(gaps, ratio=2, order=2, spacing=2)

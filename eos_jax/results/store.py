@@ -26,12 +26,9 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from eos_jax.grid import Tile, tiles
-from eos_jax.labels import Layout
-
-# what has to agree for a resumed run to continue bit for bit
-_MATCHING = ("configuration", "dtype", "platform", "device", "xla_flags", "eos_jax_version",
-             "jax_version", "jaxlib_version")  # fmt: skip
+from eos_jax.results.labels import Layout
+from eos_jax.results.provenance import MATCHING
+from eos_jax.run.grid import Tile, tiles
 
 
 def create(
@@ -69,7 +66,7 @@ def create(
     group = _open(path)
     arrays = dict(group.arrays())
     outcome = arrays["outcome"]
-    matching = ("configuration",) if force else _MATCHING
+    matching = ("configuration",) if force else MATCHING
     _refuse_other(path, dict(group.attrs), plan.attrs, matching)
     if outcome.shape != plan.variables["outcome"].shape:
         raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")

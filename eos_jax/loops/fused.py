@@ -13,7 +13,6 @@ in every process (`runs_in_order`), and no other platform is ever given this for
 """
 
 import functools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,19 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-COMPILER_OPTIONS = {
-    # 512-bit registers where the processor has them; LLVM prefers 256 by default
-    "xla_cpu_prefer_vector_width": 512,
-    # splits a block across threads at microseconds each; whole tiles go to threads instead
-    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
-}
-"""For `jax.jit`, which takes them at the top level only; other platforms ignore them."""
-
-PROCESS_FLAGS = (
-    # loops of up to so many bytes run as one native function, not one dispatch for each turn
-    "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000"
-)
-"""What XLA reads only from the environment variable XLA_FLAGS, when JAX starts."""
+from eos_jax.machine import COMPILER_OPTIONS
 
 MOST_STEPS = 4
 """Steps in one block at most: beyond, the chain of dependent operations hides nothing more."""
@@ -45,21 +32,10 @@ _CHEAP = frozenset(
     "integer_pow le lt max min mul ne neg not or select_n square sub".split()
 )
 
-
-def set_process_flags() -> None:
-    """Set XLA's process-wide options for sweeps; call it before anything is computed with JAX.
-
-    The command does so by itself. In a program of your own it makes sweeps on a CPU somewhat
-    faster. Options that are set already are left alone. A store records the options, and is
-    resumed under the same ones only.
-
-    Example:
-      >>> import eos_jax as eos
-      >>> eos.set_process_flags()  # first thing in a program  # doctest: +SKIP
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {PROCESS_FLAGS}".strip()
+_CALLS = frozenset(
+    "pjit jit closed_call core_call custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr "
+    "checkpoint remat".split()
+)
 
 
 def fused(step: Callable, steps: int) -> Callable:
@@ -114,17 +90,21 @@ def block_steps(step: Callable, values: tuple, constants: tuple) -> int:
 
 
 def _operations(jaxpr):
-    """Names of the primitives, those of inner functions included."""
+    """Names of the primitives, those inside plain calls included.
+
+    A loop or a branch counts as itself: what it does inside is no list of operations.
+    """
     for equation in jaxpr.eqns:
         inner = [v for v in equation.params.values() if hasattr(v, "jaxpr") or hasattr(v, "eqns")]
-        if not inner:
+        if not inner or equation.primitive.name not in _CALLS:
             yield equation.primitive.name
+            continue
         for closed in inner:
             yield from _operations(getattr(closed, "jaxpr", closed))
 
 
 @functools.cache
-def runs_in_order(dtype) -> bool:
+def runs_in_order(dtype: np.dtype) -> bool:
     """Whether this XLA:CPU runs a reduction row by row, on a map that would show it."""
 
     def step(state, constants):
@@ -150,18 +130,3 @@ def runs_in_order(dtype) -> bool:
         found = outside.submit(run).result()
     close = 100 * float(jnp.finfo(dtype).eps)  # the compiler contracts to fused multiply-adds
     return all(np.allclose(a, b, rtol=close, atol=close) for a, b in zip(found, wanted))
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def workers(devices: list[jax.Device]) -> list[jax.Device]:
-    """One worker for each device, or for each core where the one device is the CPU.
-
-    Programs on one CPU device run side by side when different threads start them.
-    """
-    if len(devices) == 1 and devices[0].platform == "cpu":
-        return devices * cores()
-    return devices

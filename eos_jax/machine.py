@@ -1,0 +1,50 @@
+"""The machine a program runs on: cores, devices, and what XLA is told about them."""
+
+import os
+
+import jax
+
+COMPILER_OPTIONS = {
+    # 512-bit registers where the processor has them; LLVM prefers 256 by default
+    "xla_cpu_prefer_vector_width": 512,
+    # splits a block across threads at microseconds each; whole tiles go to threads instead
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+}
+"""For `jax.jit`, which takes them at the top level only; other platforms ignore them."""
+
+PROCESS_FLAGS = (
+    # loops of up to so many bytes run as one native function, not one dispatch for each turn
+    "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000"
+)
+"""What XLA reads only from the environment variable XLA_FLAGS, when JAX starts."""
+
+
+def set_process_flags() -> None:
+    """Set XLA's process-wide options for sweeps; call it before anything is computed with JAX.
+
+    The command does so by itself. In a program of your own it makes sweeps on a CPU somewhat
+    faster. Options that are set already are left alone. A store records the options, and is
+    resumed under the same ones only.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> eos.set_process_flags()  # first thing in a program  # doctest: +SKIP
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_backend_extra_options" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {PROCESS_FLAGS}".strip()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(devices: list[jax.Device]) -> list[jax.Device]:
+    """One worker for each device, or for each core where the one device is the CPU.
+
+    Programs on one CPU device run side by side when different threads start them.
+    """
+    if len(devices) == 1 and devices[0].platform == "cpu":
+        return devices * cores()
+    return devices

@@ -1,0 +1,1 @@
+"""What comes out: labels, provenance, and the store on disk."""

@@ -1,0 +1,103 @@
+"""The labels of a result: dimensions, coordinates, units, flags.
+
+A sweep in memory and a sweep on disk are described by the same `Layout`, so both open as the same
+`xarray.Dataset`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from eos_jax.outcomes import FLAGS
+from eos_jax.rules import is_step_size
+from eos_jax.run import job
+from eos_jax.run.engine import Result, fill_of
+from eos_jax.run.job import Job
+
+Coordinate = tuple[tuple[str, ...], np.ndarray, dict[str, Any]]
+
+
+class Variable(NamedTuple):
+    """One array of a result: its dimensions, shape, dtype, value where nothing is known, labels."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fill: float
+    attrs: dict[str, Any]
+
+
+class Layout(NamedTuple):
+    """Everything about a result but its values."""
+
+    coords: dict[str, Coordinate]
+    variables: dict[str, Variable]
+    attrs: dict[str, Any]
+
+
+def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
+    """The layout of a job's results: `outcome` last, so that writing it says the rest is there."""
+    coords = _coordinates(work)
+    variables = {}
+    for name, result in job.results(work).items():
+        rest = len(result.shape) - len(result.label.dims)
+        own = (*result.label.dims, *(f"{_stem(name)}_{i}" for i in range(rest)))
+        for dim, length in zip(own, result.shape):
+            if dim == "step":
+                coords.setdefault("step", _steps(work, length))
+        variables[name] = Variable(
+            (*work.grid.dims, *own),
+            (*work.grid.shape, *result.shape),
+            result.dtype,
+            fill_of(result, name),
+            _labels(name, result),
+        )
+    return Layout(coords, variables, dict(attrs))
+
+
+def to_dataset(plan: Layout, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """The labelled dataset of a sweep in memory."""
+    return xr.Dataset(
+        {name: (v.dims, values[name], v.attrs) for name, v in plan.variables.items()},
+        coords=plan.coords,
+        attrs=plan.attrs,
+    )
+
+
+def _coordinates(work):
+    """Starts and hyperparameters; those of a parameter that is no scalar are called `x_start`."""
+    coords = {}
+    for name, value in work.grid.values.items():
+        along = (work.grid.along[name],) if name in work.grid.along else ()
+        own = tuple(f"{name}_{i}" for i in range(value.ndim - len(along)))
+        words = f"start of {name}"
+        if name in work.rule.hyperparameters:
+            words = "step size" if name == "eta" else name.replace("_", " ")
+        if is_step_size(name) and name != "eta":
+            words = f"step size of {name.removeprefix('eta_')}"
+        coords[f"{name}_start" if own else name] = (
+            along + own,
+            value,
+            {"long_name": words, "units": "1"},
+        )
+    return coords
+
+
+def _steps(work, length):
+    """The steps of the last samples."""
+    samples = work.steps // work.every + 1
+    steps = np.arange(samples - length, samples) * work.every
+    return ("step",), steps, {"long_name": "step", "units": "steps"}
+
+
+def _labels(name, result: Result):
+    label = result.label
+    labels = {"long_name": label.long_name or name, "units": label.units}
+    return {"long_name": label.long_name, **FLAGS} if name == "outcome" else labels
+
+
+def _stem(name):
+    """Name of a result's own dimensions: a parameter's are the same at its start and its end."""
+    return name.removesuffix("_final").removesuffix("_orbit")

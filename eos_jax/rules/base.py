@@ -1,0 +1,231 @@
+"""What a rule is: how a step is taken, from which numbers, and when a minimum is stable under it.
+
+A rule is a frozen value. Its hyperparameters are numbers that a sweep may vary from lane to lane;
+its settings are fixed and recorded. `curvature` and `threshold` are its own idea of stability: a
+minimum is linearly unstable under the rule where the curvature exceeds the threshold. For gradient
+descent these are the sharpness and 2/eta; for Adam the sharpness of the preconditioned Hessian and
+(2 + 2 b1)/((1 - b1) eta).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, ParamSpec, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eos_jax import measures
+from eos_jax.objectives.base import Objective, loss_of_first_copies
+from eos_jax.sample import Measure
+
+Hyper = Mapping[str, Any]
+"""The hyperparameters of one lane: a dict from names to scalars."""
+
+
+class Init(Protocol):
+    """The state of a rule before its first step."""
+
+    def __call__(self, objective: Objective, params: Mapping[str, Any], hyper: Hyper, /) -> Any:
+        """The state at the start `params`, one point; () for a rule without state."""
+        ...
+
+
+class Step(Protocol):
+    """One step of a rule at one point."""
+
+    def __call__(
+        self, objective: Objective, params: Mapping[str, Any], state: Any, hyper: Hyper, /
+    ) -> tuple[dict[str, jax.Array], Any]:
+        """(params, state) after the step, of the same shapes and dtypes."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """How a step is taken.
+
+    Attributes:
+      name: what it is called in configurations, datasets and pictures.
+      init: (objective, params, hyper) -> state.
+      step: (objective, params, state, hyper) -> (params, state), at one point.
+      hyperparameters: their names in order; each may be an axis of a sweep. Those named `eta` or
+        `eta_...` are step sizes and must be positive; one named `seed` is a whole number, by
+        default the number of the lane.
+      defaults: values of hyperparameters that need not be given.
+      settings: the arguments that `make` rebuilds the rule from, other than hyperparameters.
+      curvature: sample -> scalar that is compared with the threshold.
+      threshold: sample -> curvature above which a minimum is linearly unstable under the rule;
+        None where no such number exists or is known, and `remark` says why.
+      remark: what a reader should know of the threshold, such as that there is none.
+    """
+
+    name: str
+    init: Init
+    step: Step
+    hyperparameters: tuple[str, ...] = ("eta",)
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    curvature: Measure = measures.sharpness
+    threshold: Measure | None = None
+    remark: str = ""
+
+    def __repr__(self) -> str:
+        """The name with its hyperparameters and settings."""
+        given = [
+            f"{n}={self.defaults[n]:g}" if n in self.defaults else n for n in self.hyperparameters
+        ]
+        given += [f"{key}={value!r}" for key, value in self.settings.items()]
+        return f"Rule({self.name}: {', '.join(given)})"
+
+
+def numbers(params: Mapping[str, Any], hyper: Hyper) -> dict[str, jax.Array]:
+    """The hyperparameters in the dtype of the parameters; a seed stays the integer it is."""
+    dtype = jnp.result_type(*params.values())
+    return {n: jnp.asarray(v) if n == "seed" else jnp.asarray(v, dtype) for n, v in hyper.items()}
+
+
+def zeros(objective: Objective, params: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """A zero for every parameter, of its shape and dtype: where moments and moves begin."""
+    return {name: jnp.zeros_like(params[name]) for name in objective.parameters}
+
+
+def slopes(objective: Objective, params: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """The full-space gradient of each parameter's first copy, which is that of every copy."""
+    value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+    (slope,) = pullback(jnp.ones_like(value))
+    return slope
+
+
+def descents(objective: Objective, params: Mapping[str, Any], eta: Any) -> dict[str, jax.Array]:
+    """The moves -eta dL/dx: the step size enters at the top of the backward pass, where it costs
+    one multiplication, not one per parameter.
+    """
+    value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+    (move,) = pullback(jnp.asarray(-eta, value.dtype))
+    return move
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float = float("inf"), *, open_low: bool = False
+) -> None:
+    """Raise unless the default of a hyperparameter is a number of [low, high)."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not (low <= value < high) or (open_low and value == low):
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g})"
+        raise ValueError(f"Argument `{name}` must be a number in {interval}, but got {value!r}.")
+
+
+class Family(NamedTuple):
+    """A registered family of rules: how to make one, and arguments that the tests try."""
+
+    make: Callable[..., Rule]
+    examples: tuple[Mapping[str, Any], ...]
+
+
+registry: dict[str, Family] = {}
+"""Families of rules by name; filled by `register`, read by configurations and tests."""
+
+Arguments = ParamSpec("Arguments")
+
+
+def register(
+    *, examples: Sequence[Mapping[str, Any]] = ({},)
+) -> Callable[[Callable[Arguments, Rule]], Callable[Arguments, Rule]]:
+    """Register a function that makes rules, under its own name.
+
+    Arguments that are hyperparameters become the rule's defaults, `None` meaning that a sweep must
+    give them; the others become its settings. Equal arguments give the same object, so compiled
+    programs are found again.
+
+    Args:
+      examples: arguments with which the contract tests make a rule.
+
+    Returns:
+      A decorator.
+    """
+
+    def decorate(make: Callable[Arguments, Rule]) -> Callable[Arguments, Rule]:
+        signature = inspect.signature(make)
+        name = getattr(make, "__name__", "rule")
+
+        def labelled(arguments: dict[str, Any]) -> Rule:
+            build: Callable[..., Rule] = make
+            rule = build(**arguments)
+            numeric = {k: v for k, v in arguments.items() if k in rule.hyperparameters}
+            return replace(
+                rule,
+                name=name,
+                defaults={k: v for k, v in numeric.items() if v is not None},
+                settings={k: v for k, v in arguments.items() if k not in numeric},
+            )
+
+        @functools.cache
+        def build(frozen: tuple, kinds: tuple) -> Rule:
+            return labelled(dict(frozen))
+
+        @functools.wraps(make)
+        def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Rule:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
+            try:
+                hash(frozen)
+            except TypeError:  # cannot be looked up; such as a table where a list belongs
+                return labelled(dict(frozen))
+            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
+
+        registry[name] = Family(wrapped, tuple(examples))
+        return wrapped
+
+    return decorate
+
+
+def make(name: str, **settings: Any) -> Rule:
+    """A rule by its registered name, as configurations give it.
+
+    Args:
+      name: the name of a registered family.
+      **settings: the family's arguments: defaults of hyperparameters, and settings.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: if the name or a setting is unknown.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> from eos_jax import rules
+      >>> rules.make("heavy_ball", momentum=0.5)
+      Rule(heavy_ball: eta, momentum=0.5)
+    """
+    if name not in registry:
+        raise ValueError(
+            f"Argument `name` of a rule must be one of {', '.join(sorted(registry))}, "
+            f"but got {name!r}."
+        )
+    family = registry[name].make
+    try:
+        inspect.signature(family).bind(**settings)
+    except TypeError as error:
+        allowed = ", ".join(inspect.signature(family).parameters) or "none"
+        raise ValueError(
+            f"The settings of rule `{name}` must be {allowed}, but got "
+            f"{', '.join(settings) or 'none'} ({error})."
+        ) from None
+    return family(**settings)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples and NumPy's scalars as Python's, so that settings are hashable and plain."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _kinds(value: Any) -> Any:
+    """Types of a frozen setting and of everything in it."""
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)

@@ -1,0 +1,284 @@
+"""When a minimum is stable under a rule: by formula where there is one, else computed.
+
+One coordinate of a quadratic 1/2 lambda x^2 and the rule's numbers for it make a small vector z.
+Around the minimum a step is z' = (A + lambda b e^T) z: A is what the rule does without a gradient,
+b how it answers one, and e^T z = x. The threshold is the lambda at which the spectral radius of
+that matrix passes 1. For a rule that is linear in the gradients the matrix does not depend on
+where the orbit is. A rule that divides by running sizes has, at its present state, an answer of
+its own in each coordinate, r_i = -d x_i'/d g_i at zero gradient; with D = diag(r_i)/eta the
+problem becomes that of D^(1/2) H D^(1/2) under one and the same linear rule.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from eos_jax.curvature import _flat_loss, largest_eigenvalue
+from eos_jax.objectives.base import Objective, lift
+from eos_jax.sample import Sample
+
+_DOUBLINGS = 64  # from 2^-20 of the natural scale to 2^44
+
+
+def linear_filter_threshold(eta: Any, response: Any, weight_decay: Any = 0.0) -> Any:
+    r"""(2 - eta w)/(eta H(-1)): where a linear filter of gradients first flips.
+
+    Args:
+      eta: step size of x' = (1 - eta w) x - eta u, u the filtered gradient.
+      response: H(-1), the filter's transfer function at the alternating signal, positive.
+      weight_decay: w, decoupled weight decay.
+
+    Returns:
+      The sharpness above which a minimum is unstable, in units of 1/eta.
+
+    Example:
+      >>> from eos_jax.rules.stability import linear_filter_threshold
+      >>> print(round(linear_filter_threshold(1.0, (1 - 0.9) / (1 + 0.9), weight_decay=0.1), 9))
+      36.1
+
+    Source: Cohen et al. 2021, appendix B, for momentum.
+    """
+    return (2 - eta * weight_decay) / (eta * response)
+
+
+def spectral_radius(matrix: jax.Array) -> jax.Array:
+    """The largest modulus of an eigenvalue, by repeated squaring: no LAPACK, any device.
+
+    With |M^(2^k)|^(1/2^k) the error of a matrix that is not normal falls as 2^-k.
+
+    Args:
+      matrix: shape (N, N), N small.
+
+    Returns:
+      Scalar; NaN if the matrix is not finite.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from eos_jax.rules.stability import spectral_radius
+      >>> print(round(float(spectral_radius(jnp.array([[0.0, -2.0], [2.0, 0.0]]))), 4))
+      2.0
+    """
+    return jnp.exp(_log_radius(matrix))
+
+
+def _log_radius(matrix):
+    squarings = math.ceil(-math.log2(jnp.finfo(matrix.dtype).eps)) + 8
+
+    def square(_, carry):
+        matrix, total, weight = carry
+        size = jnp.sqrt(jnp.sum(matrix * matrix))
+        unit = matrix / jnp.where(size > 0, size, 1)
+        # sums of products, one array over lanes each: quicker than a batch of tiny products
+        matrix = jnp.sum(unit[:, :, None] * unit[None, :, :], axis=1)
+        return matrix, total + weight * jnp.log(size), weight / 2
+
+    zero = jnp.zeros((), matrix.dtype)
+    start = matrix, zero, zero + 1
+    return jax.lax.fori_loop(0, squarings, square, start)[1]
+
+
+def critical_multiplier(still: jax.Array, answer: jax.Array) -> jax.Array:
+    """The lambda > 0 at which the spectral radius of `still + lambda answer e_0^T` passes 1.
+
+    Bracketed by doubling, then halved to the dtype's resolution.
+
+    Args:
+      still: A, shape (n, n): a step without a gradient.
+      answer: b, shape (n,): the answer to a unit gradient; its first entry moves x.
+
+    Returns:
+      Scalar: 0 where every lambda is unstable, infinity where none is, NaN if the input is not
+      finite.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from eos_jax.rules.stability import critical_multiplier
+      >>> print(round(float(critical_multiplier(jnp.ones((1, 1)), jnp.array([-0.5]))), 3))
+      4.0
+    """
+    eps = float(jnp.finfo(still.dtype).eps)
+    tolerance = 16 * eps  # directions that neither grow nor shrink are measured to rounding
+
+    def unstable(multiplier):
+        return _log_radius(still.at[:, 0].add(multiplier * answer)) > tolerance
+
+    immediate, largest = jnp.abs(answer[0]), jnp.max(jnp.abs(answer))
+    scale = 1 / jnp.where(immediate > 0, immediate, largest)
+    low = scale * 2.0**-20
+
+    def double(_, carry):
+        low, found = carry
+        found = found | unstable(2 * low)
+        return jnp.where(found, low, 2 * low), found
+
+    def halve(_, bracket):
+        low, high = bracket
+        middle = (low + high) / 2
+        above = unstable(middle)
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    never = unstable(low)
+    low, found = jax.lax.fori_loop(0, _DOUBLINGS, double, (low, never))
+    halvings = math.ceil(-math.log2(eps))
+    low, high = jax.lax.fori_loop(0, halvings, halve, (low, 2 * low))
+    crossing = jnp.where(never, 0.0, jnp.where(found, (low + high) / 2, jnp.inf))
+    finite = jnp.isfinite(jnp.sum(still) + jnp.sum(answer))
+    return jnp.where(finite, crossing, jnp.nan)
+
+
+def linearised_coordinate(sample: Sample, index: Any = 0) -> tuple[jax.Array, jax.Array]:
+    """A and b of one coordinate: a step of x and its numbers, linearised at zero gradient.
+
+    Counts, keys and other numbers of the state that belong to no coordinate are held.
+
+    Args:
+      sample: a point of an orbit under a rule that acts on each coordinate alone.
+      index: which coordinate, counted over the raveled parameters in their order.
+
+    Returns:
+      A of shape (n, n) and b of shape (n,); x comes first.
+
+    Raises:
+      ValueError: if the state of one coordinate cannot be told from that of another.
+    """
+    rule, hyper = sample.rule, sample.hyper
+    names = sample.objective.parameters
+    x = jnp.concatenate([jnp.ravel(sample.params[name]) for name in names])[index]
+
+    def line(slope):
+        loss = lambda full: slope * full["x"][0]  # noqa: E731
+        return Objective("coordinate", loss, ("x",), (1,), ((),))
+
+    template = rule.init(line(jnp.zeros_like(x)), {"x": x}, hyper)
+    nodes, shape = jax.tree.flatten(template, is_leaf=_belongs_to(("x",)))
+    found, found_shape = jax.tree.flatten(sample.state, is_leaf=_belongs_to(names))
+    if shape != found_shape:
+        raise ValueError(
+            f"The state of rule `{rule.name}` must have one part for each coordinate, but its "
+            f"structure is {found_shape} at a point and {shape} at one coordinate."
+        )
+    values, positions = [], []
+    for position, node in enumerate(found):
+        if isinstance(node, dict):
+            ravelled = jnp.concatenate([jnp.ravel(jax.tree.leaves(node[n])[0]) for n in names])
+            inner = jax.tree.structure(nodes[position])
+            nodes[position] = jax.tree.unflatten(inner, [ravelled[index]])
+            if jnp.issubdtype(ravelled.dtype, jnp.floating):
+                positions.append(position)
+                values.append(ravelled[index])
+        else:
+            nodes[position] = node
+
+    def advance(vector):
+        filled = list(nodes)
+        for position, value in zip(positions, vector[1:-1]):
+            filled[position] = jax.tree.unflatten(
+                jax.tree.structure(nodes[position]), [value.astype(x.dtype)]
+            )
+        state = jax.tree.unflatten(shape, filled)
+        moved, state = rule.step(line(vector[-1]), {"x": vector[0]}, state, hyper)
+        after = jax.tree.leaves(state, is_leaf=_belongs_to(("x",)))
+        kept = [jax.tree.leaves(after[position])[0] for position in positions]
+        return jnp.stack([moved["x"], *kept])
+
+    point = jnp.stack([x, *(value.astype(x.dtype) for value in values), jnp.zeros_like(x)])
+    jacobian = jax.jacfwd(advance)(point)
+    return jacobian[:, :-1], jacobian[:, -1]
+
+
+def spectral_radius_threshold(sample: Sample) -> jax.Array:
+    """The sharpness at which the linearised map of one coordinate passes 1, in units of 1/eta.
+
+    For rules that are linear in the gradients, at the sample's hyperparameters and counts.
+
+    Args:
+      sample: a point of an orbit.
+
+    Returns:
+      Scalar.
+
+    Example:
+      >>> import eos_jax as eos, jax.numpy as jnp
+      >>> from eos_jax import rules
+      >>> from eos_jax.sample import Sample
+      >>> obj, rule = eos.objectives.scalar_product((2, 2)), rules.heavy_ball()
+      >>> params = {"x": jnp.array(2.0), "y": jnp.array(0.5)}
+      >>> hyper = {"eta": jnp.array(0.5), "momentum": jnp.array(0.5)}
+      >>> sample = Sample(obj, rule, params, rule.init(obj, params, hyper), hyper, 0, 0)
+      >>> print(round(float(rules.stability.spectral_radius_threshold(sample)), 3))
+      6.0
+    """
+    return critical_multiplier(*linearised_coordinate(sample))
+
+
+def responses(sample: Sample) -> dict[str, jax.Array]:
+    """r = -dx'/dg of every coordinate at zero gradient, at the sample's state.
+
+    Args:
+      sample: a point of an orbit under a rule that acts on each coordinate alone.
+
+    Returns:
+      Arrays like the parameters.
+    """
+    objective, names = sample.objective, sample.objective.parameters
+
+    def moved(slope):
+        loss = lambda full: sum(jnp.sum(slope[n] * copy) for n in names for copy in full[n])  # noqa: E731
+        line = replace(objective, full_loss=loss)
+        return sample.rule.step(line, sample.params, sample.state, sample.hyper)[0]
+
+    point = {name: jnp.asarray(sample.params[name]) for name in names}
+    still = {name: jnp.zeros_like(leaf) for name, leaf in point.items()}
+    unit = {name: jnp.ones_like(leaf) for name, leaf in point.items()}
+    _, tangent = jax.jvp(moved, (still,), (unit,))
+    return {name: -tangent[name] for name in names}
+
+
+def response_sharpness(sample: Sample) -> jax.Array:
+    """Largest eigenvalue of D^(1/2) H D^(1/2), D = diag(r_i)/eta from the rule's responses."""
+    eta = sample.hyper["eta"]
+    scale = {name: answer / eta for name, answer in responses(sample).items()}
+    return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+
+
+def response_threshold(sample: Sample) -> jax.Array:
+    """What `response_sharpness` must not exceed: the linearised map with its response normalised.
+
+    It is read off the coordinate that answers most.
+    """
+    names = sample.objective.parameters
+    answers = jnp.concatenate([jnp.ravel(responses(sample)[name]) for name in names])
+    index = jnp.argmax(jnp.where(jnp.isnan(answers), -jnp.inf, answers))
+    critical = critical_multiplier(*linearised_coordinate(sample, index))
+    return critical * answers[index] / sample.hyper["eta"]
+
+
+# to be replaced by eos_jax.curvature.sharpness_at(objective, params, method, scale)
+def scaled_sharpness(
+    objective: Objective, params: Mapping[str, Any], method: str | None, scale: Mapping[str, Any]
+) -> jax.Array:
+    """Largest eigenvalue of D^(1/2) H D^(1/2) at one point, D = diag(scale), positive.
+
+    Args:
+      objective: the objective.
+      params: one point.
+      method: how it is measured.
+      scale: d_i by parameter, scalars or arrays of the parameter's shape.
+
+    Returns:
+      Scalar.
+    """
+    function, flat = _flat_loss(objective, params)
+    full = lift(objective, {n: jnp.broadcast_to(d, jnp.shape(params[n])) for n, d in scale.items()})
+    root = jnp.sqrt(ravel_pytree([full[name] for name in objective.parameters])[0])
+    return largest_eigenvalue(root[:, None] * jax.hessian(function)(flat) * root[None, :])
+
+
+def _belongs_to(names):
+    """Whether a node of a state has one part for each parameter."""
+    return lambda node: isinstance(node, dict) and set(node) == set(names)

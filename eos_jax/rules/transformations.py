@@ -1,0 +1,434 @@
+"""Rules from optax: any transformation, its arguments being the hyperparameters.
+
+A transformation sees the full-space gradient, each copy of a parameter by itself, so that rules
+which use its norm mean what they say. How it acts is found out when the rule is made, by a few
+steps on three coordinates: linearly, by coordinate, or neither. The first two have thresholds that
+can be computed (`eos_jax.rules.stability`); the last has none, and its `remark` says so.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from eos_jax import measures
+from eos_jax.objectives.base import lift, loss_of_first_copies
+from eos_jax.rules import stability
+from eos_jax.rules.base import Rule, check_number, make, numbers, register
+from eos_jax.rules.descent import gradient_descent
+from eos_jax.rules.fingerprint import digest
+from eos_jax.sample import Measure
+
+REMARKS = {
+    "linear": "linear in the gradients: the threshold is where the spectral radius of its "
+    "linearised map passes 1",
+    "coordinate": "acts on each coordinate alone: the curvature is that of D^(1/2) H D^(1/2), D "
+    "the rule's present response to a small gradient over eta, and the threshold that of its "
+    "linearised map with the response normalised",
+    "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
+    "curvature makes a minimum stable",
+    "coupled": "no threshold is known: the rule is not linear and does not act on each coordinate "
+    "alone",
+}
+_THRESHOLDS: dict[str, tuple[Measure, Measure | None]] = {
+    "linear": (measures.sharpness, stability.spectral_radius_threshold),
+    "coordinate": (stability.response_sharpness, stability.response_threshold),
+    "flat": (measures.sharpness, None),
+    "coupled": (measures.sharpness, None),
+}
+
+_made: dict[tuple, Rule] = {}
+
+
+def from_optax(
+    transformation: Callable[..., optax.GradientTransformation],
+    name: str | None = None,
+    *,
+    curvature: Measure | None = None,
+    threshold: Measure | None = None,
+) -> Rule:
+    """A rule from a function that makes an optax transformation.
+
+    Args:
+      transformation: a function whose arguments are the hyperparameters, `eta` among them, such as
+        `lambda eta, momentum: optax.sgd(eta, momentum)`; numbers that are defaults in its signature
+        are the hyperparameters' defaults. Or a factory of optax, whose first argument is
+        `learning_rate`: that is eta, and its other arguments stay at their defaults.
+      name: what to call the rule; by default the function's name.
+      curvature: sample -> the number that is compared with the threshold; found out by default.
+      threshold: sample -> the curvature above which a minimum is unstable; found out by default,
+        and None where there is none, see the rule's `remark`.
+
+    Returns:
+      The rule; an equal function gives the same one.
+
+    Raises:
+      ValueError: if the function's arguments do not fit, or if it makes no optax transformation.
+
+    Example:
+      >>> import optax
+      >>> from eos_jax import rules
+      >>> rules.from_optax(lambda eta, momentum=0.9: optax.sgd(eta, momentum), "heavy")
+      Rule(heavy: eta, momentum=0.9)
+    """
+    hyperparameters, defaults, settings, build = _arguments(transformation)
+    name = name or _name_of(transformation)
+    _check_it_builds(build, hyperparameters)
+    try:
+        identity: Any = _fingerprint(build, hyperparameters)
+    except Exception:  # a rule for particular parameters: it is the same as itself only
+        identity = transformation
+    key = (
+        name, hyperparameters, repr(defaults), repr(settings), curvature, threshold, identity
+    )  # fmt: skip
+    if key not in _made:
+        kind = _kind(build, hyperparameters, defaults)
+        usual, usual_threshold = _THRESHOLDS[kind]
+        remark = REMARKS[kind] if threshold is None else ""
+        if curvature is not None and threshold is None:
+            usual_threshold = None  # a threshold belongs to its own curvature
+            remark = "no threshold: none was given with the curvature"
+        _made[key] = Rule(
+            name,
+            _init(build),
+            _step(build),
+            hyperparameters,
+            defaults,
+            settings,
+            usual if curvature is None else curvature,
+            usual_threshold if threshold is None else threshold,
+            remark,
+        )
+    return _made[key]
+
+
+def as_rule(rule: Any = None) -> Rule:
+    """The rule that is meant: a rule, a name, a function that makes a transformation, or nothing.
+
+    Args:
+      rule: None for gradient descent, a `Rule`, a registered name, or what `from_optax` takes.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: if it is none of these.
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.as_rule("adam") is rules.adam()
+      True
+    """
+    if rule is None:
+        return gradient_descent()
+    if isinstance(rule, Rule):
+        return rule
+    if isinstance(rule, str):
+        return make(rule)
+    if callable(rule):
+        return from_optax(rule)
+    hint = ""
+    if isinstance(rule, optax.GradientTransformation):
+        hint = "; give the function that makes the transformation, `lambda eta: ...`"
+    raise ValueError(
+        "Argument `rule` must be a Rule, a name, or a function of eta that makes an optax "
+        f"transformation, but got {type(rule).__name__}{hint}."
+    )
+
+
+@register(examples=({},))
+def adagrad(initial_accumulator_value: float | None = 0.1, eps: float | None = 1e-7) -> Rule:
+    r"""AdaGrad, s' = s + g^2, x' = x - eta g / sqrt(s' + eps).
+
+    Args:
+      initial_accumulator_value: s at the start, where a sweep does not give it; None: a sweep must.
+      eps: at least 0, likewise.
+
+    Returns:
+      The rule, with optax's state.
+
+    Raises:
+      ValueError: if a default is negative.
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.adagrad()
+      Rule(adagrad: eta, initial_accumulator_value=0.1, eps=1e-07)
+
+    Source: Duchi et al. 2011, as `optax.adagrad`.
+    """
+    _check(initial_accumulator_value=initial_accumulator_value, eps=eps)
+    return from_optax(
+        lambda eta, initial_accumulator_value, eps: optax.adagrad(
+            eta, initial_accumulator_value, eps
+        ),
+        "adagrad",
+    )
+
+
+@register(examples=({},))
+def nadam(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 1e-8) -> Rule:
+    """Adam with Nesterov's momentum.
+
+    Args:
+      b1: in [0, 1), where a sweep does not give it; None: a sweep must give it.
+      b2: in [0, 1), likewise.
+      eps: at least 0, likewise.
+
+    Returns:
+      The rule, with optax's state.
+
+    Raises:
+      ValueError: if a default is out of its range.
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.nadam()
+      Rule(nadam: eta, b1=0.9, b2=0.999, eps=1e-08)
+
+    Source: Dozat 2016, as `optax.nadam`.
+    """
+    _check(b1=b1, b2=b2, eps=eps)
+    return from_optax(lambda eta, b1, b2, eps: optax.nadam(eta, b1, b2, eps), "nadam")
+
+
+@register(examples=({},))
+def radam(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 1e-8) -> Rule:
+    """Rectified Adam: no preconditioner until the second moment has seen enough.
+
+    Args:
+      b1: in [0, 1), where a sweep does not give it; None: a sweep must give it.
+      b2: in [0, 1), likewise.
+      eps: at least 0, likewise.
+
+    Returns:
+      The rule, with optax's state.
+
+    Raises:
+      ValueError: if a default is out of its range.
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.radam()
+      Rule(radam: eta, b1=0.9, b2=0.999, eps=1e-08)
+
+    Source: Liu et al. 2020, as `optax.radam`.
+    """
+    _check(b1=b1, b2=b2, eps=eps)
+    return from_optax(lambda eta, b1, b2, eps: optax.radam(eta, b1, b2, eps), "radam")
+
+
+@register(examples=({},))
+def yogi(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 1e-3) -> Rule:
+    """Yogi: Adam whose second moment moves by its distance's sign.
+
+    Args:
+      b1: in [0, 1), where a sweep does not give it; None: a sweep must give it.
+      b2: in [0, 1), likewise.
+      eps: at least 0, likewise.
+
+    Returns:
+      The rule, with optax's state.
+
+    Raises:
+      ValueError: if a default is out of its range.
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.yogi()
+      Rule(yogi: eta, b1=0.9, b2=0.999, eps=0.001)
+
+    Source: Zaheer et al. 2018, as `optax.yogi`.
+    """
+    _check(b1=b1, b2=b2, eps=eps)
+    return from_optax(lambda eta, b1, b2, eps: optax.yogi(eta, b1, b2, eps), "yogi")
+
+
+def _check(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            check_number(name, value, 0, 1 if name in ("b1", "b2") else float("inf"))
+
+
+Build = Callable[[Mapping[str, Any]], optax.GradientTransformationExtraArgs]
+
+
+def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[str, Any], Build]:
+    """Hyperparameters, their defaults, settings, and hyper -> transformation."""
+    if not callable(transformation):
+        raise ValueError(
+            "Argument `transformation` must be a function of eta that makes an optax "
+            f"transformation, but got {type(transformation).__name__}."
+        )
+    arguments = [
+        a
+        for a in inspect.signature(transformation).parameters.values()
+        if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
+    ]
+    names = [a.name for a in arguments]
+    given = {a.name: a.default for a in arguments if a.default is not a.empty}
+    if names[:1] == ["learning_rate"]:
+        hyperparameters, settings = ("eta",), {k: v for k, v in given.items() if k != names[0]}
+        needed = [n for n in names[1:] if n not in given]
+        numeric = {"eta": given["learning_rate"]} if _is_number(given.get("learning_rate")) else {}
+    else:
+        numeric = {k: v for k, v in given.items() if _is_number(v)}
+        settings = {k: v for k, v in given.items() if k not in numeric}
+        hyperparameters = tuple(n for n in names if n not in settings)
+        needed = [] if "eta" in names else ["eta"]
+    if needed:
+        raise ValueError(
+            "Argument `transformation` must take `eta` and other hyperparameters, or "
+            f"`learning_rate` and settings with defaults, but takes ({', '.join(names)})."
+        )
+
+    def build(hyper):
+        values = {**settings, **hyper}
+        if names[:1] == ["learning_rate"]:
+            values["learning_rate"] = values.pop("eta")
+        positional = [values[a.name] for a in arguments if a.kind != a.KEYWORD_ONLY]
+        keywords = {a.name: values[a.name] for a in arguments if a.kind == a.KEYWORD_ONLY}
+        return optax.with_extra_args_support(transformation(*positional, **keywords))
+
+    return hyperparameters, numeric, settings, build
+
+
+def _is_number(value):
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _name_of(transformation):
+    function = getattr(transformation, "func", transformation)  # of a partial
+    name = getattr(function, "__name__", "optax")
+    return "optax" if name == "<lambda>" else name
+
+
+def _init(build):
+    def init(objective, params, hyper):
+        params = {name: jnp.asarray(params[name]) for name in objective.parameters}
+        state = build(numbers(params, hyper)).init(lift(objective, params))
+        return jax.tree.map(jnp.asarray, state)
+
+    return init
+
+
+def _step(build):
+    def step(objective, params, state, hyper):
+        value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+        (slope,) = pullback(jnp.ones_like(value))
+        full, slopes = lift(objective, params), lift(objective, slope)
+        move, after = build(numbers(params, hyper)).update(
+            slopes, state, full, value=value, grad=slopes, value_fn=objective.full_loss
+        )
+        # whatever a transformation promotes goes back to the dtypes that it started with
+        after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
+        moved: Any = optax.apply_updates(full, move)
+        return {name: moved[name][0] for name in objective.parameters}, after
+
+    return step
+
+
+def _check_it_builds(build, hyperparameters):
+    def trace(hyper):
+        made = build(hyper)
+        if not isinstance(made, optax.GradientTransformation):
+            raise ValueError(f"it makes {type(made).__name__}")
+        return 0
+
+    try:
+        jax.eval_shape(trace, {n: jax.ShapeDtypeStruct((), "float32") for n in hyperparameters})
+    except Exception as error:
+        raise ValueError(
+            "Argument `transformation` must make an optax transformation of the numbers "
+            f"{', '.join(hyperparameters)}, but it does not ({error})."
+        ) from None
+
+
+def _fingerprint(build, hyperparameters):
+    """A digest of the first state and a step, on leaves of several shapes."""
+    leaf = lambda *shape: jax.ShapeDtypeStruct(shape, np.float64)  # noqa: E731
+    tree = {"a": (leaf(),), "b": (leaf(3), leaf(3)), "c": (leaf(2, 5),), "d": (leaf(200, 300),)}
+
+    def both(hyper, params, slopes, value):
+        made = build(hyper)
+        state = made.init(params)
+        loss = lambda p: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(p))  # noqa: E731
+        return state, made.update(slopes, state, params, value=value, grad=slopes, value_fn=loss)
+
+    with jax.enable_x64(True):
+        traced = jax.make_jaxpr(both, return_shape=True)(
+            {n: leaf() for n in hyperparameters}, tree, tree, leaf()
+        )
+    return digest(traced[0]) + str(jax.tree.structure(traced[1]))
+
+
+_STEPS = 3
+
+
+def _kind(build, hyperparameters, defaults) -> str:
+    """How a transformation acts: "linear", "coordinate", "flat" or "coupled"."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True), np.errstate(all="ignore"):
+        hyper = {n: jnp.asarray(defaults.get(n, 0.1 if n == "eta" else 0.5), float)
+                 for n in hyperparameters}  # fmt: skip
+        try:
+            walk = jax.jit(jax.vmap(lambda case: _walk(build, hyper, *case)))
+            return _judge(walk)
+        except Exception:  # made for particular parameters
+            return "coupled"
+
+
+def _walk(build, hyper, points, slopes, values):
+    """Moves of three coordinates along given points and gradients, and their last responses."""
+    made = build(hyper)
+    tree = lambda row: {"a": row[0], "b": row[1:]}  # noqa: E731
+    flat = lambda t: jnp.concatenate([jnp.ravel(t["a"]), t["b"]])  # noqa: E731
+    state, moves = made.init(tree(points[0])), []
+
+    def move(slope, point, value, state):
+        slope = tree(slope)
+        loss = lambda p: jnp.sum(flat(p) ** 2)  # noqa: E731
+        return made.update(slope, state, tree(point), value=value, grad=slope, value_fn=loss)
+
+    for point, slope, value in zip(points, slopes, values):
+        step, state = move(slope, point, value, state)
+        moves.append(flat(step))
+    last = lambda slope: flat(move(slope, points[-1], values[-1], state)[0])  # noqa: E731
+    _, response = jax.jvp(last, (jnp.zeros(3),), (jnp.ones(3),))
+    return jnp.stack(moves), response
+
+
+def _judge(walk):
+    """Compare walks: sums of inputs, one coordinate changed, equal coordinates."""
+    draw = np.random.default_rng(0).normal
+    inputs = lambda: [draw(size=(_STEPS, 3)), draw(size=(_STEPS, 3)), draw(size=_STEPS)]  # noqa: E731
+    scales = (1e-3, 1.0, 1e3)
+    first, second = inputs(), inputs()
+    cases = [[0 * part for part in first]]
+    for size in scales:
+        a = [size * part for part in first]
+        b = [size * part for part in second]
+        others = [
+            [np.where(np.arange(3) == kept, a[k], b[k]) for k in (0, 1)] + [b[2]]
+            for kept in range(3)
+        ]
+        equal = [np.repeat(a[k][:, :1], 3, axis=1) for k in (0, 1)] + [a[2]]
+        cases += [a, b, [u + v for u, v in zip(a, b)], *others, equal]
+    moves, response = (np.asarray(r) for r in walk([np.stack(c) for c in zip(*cases)]))
+    still = np.where(np.isfinite(moves[0]), moves[0], 0)  # noise that is added whatever comes
+    same = lambda u, v: np.allclose(u, v, rtol=1e-9, atol=1e-9 * np.max(np.abs(v)))  # noqa: E731
+    linear = alone = True
+    for start in range(1, len(cases), 7):
+        a, b, both, *others, equal = moves[start : start + 7] - still
+        linear &= same(a + b, both)
+        alone &= all(same(other[:, kept], a[:, kept]) for kept, other in enumerate(others))
+        alone &= same(equal[:, 1:], equal[:, :1] + 0 * equal[:, 1:])
+    answers = response[1::7]
+    if not alone:
+        return "coupled"
+    if linear:
+        return "linear"
+    return "coordinate" if np.isfinite(answers).all() and (answers != 0).all() else "flat"

@@ -1,0 +1,68 @@
+"""A model that every rule can descend, and points of orbits on it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import eos_jax as eos
+from eos_jax.sample import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled(eos.objectives.Objective):
+    """An objective with data, as label noise needs it."""
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+    loss_with_data: Callable | None = None
+
+
+def _loss_with_data(full, data):
+    (x1, x2), (y1, y2) = full["x"], full["y"]
+    return 0.5 * (data["target"] - x1 * x2 * y1 * y2) ** 2
+
+
+DATA = {"target": np.asarray(1.0)}
+LABELLED = Labelled(
+    "labelled",
+    lambda full: _loss_with_data(full, {"target": jnp.asarray(1.0, full["x"][0].dtype)}),
+    ("x", "y"),
+    (2, 2),
+    ((), ()),
+    data=DATA,
+    loss_with_data=_loss_with_data,
+)
+"""The paper's model, 1/2 (target - x x y y)^2."""
+
+
+def numbers(rule, dtype=np.float64, **given):
+    """Hyperparameters of a lane: the defaults, what is given, and some for the rest."""
+    values = {"eta": 0.05, "eta_x": 0.05, "eta_y": 0.02, "seed": 3, **rule.defaults, **given}
+    return {
+        n: np.asarray(values[n], np.uint32 if n == "seed" else dtype) for n in rule.hyperparameters
+    }
+
+
+def sample(objective, rule, params, state, hyper, step=0):
+    return Sample(objective, rule, params, state, hyper, jnp.asarray(step), jnp.asarray(0))
+
+
+def walk(rule, params, hyper, steps, objective=LABELLED):
+    """(params, state) after some steps, one at a time."""
+    import jax
+
+    params = {n: jnp.asarray(v) for n, v in params.items()}
+    state = rule.init(objective, params, hyper)
+    step = jax.jit(lambda p, s, h: rule.step(objective, p, s, h))
+    for _ in range(steps):
+        params, state = step(params, state, hyper)
+    return params, state
+
+
+def quadratic(sharpness):
+    """1/2 lambda a^2."""
+    return eos.objectives.Objective(
+        "quadratic", lambda full: 0.5 * sharpness * full["a"][0] ** 2, ("a",), (1,), ((),)
+    )
