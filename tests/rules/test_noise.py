@@ -7,7 +7,7 @@ import pytest
 
 import eos_jax as eos
 from eos_jax import rules
-from tests.rules.examples import LABELLED, numbers, walk
+from tests.rules.examples import LABELLED, numbers, quadratic, walk
 
 POINT = {"x": np.asarray(1.6), "y": np.asarray(0.5)}
 
@@ -82,12 +82,9 @@ def test_the_spread_in_a_flat_valley_is_that_of_the_noise(x64):
 
 
 def test_an_objective_without_labels_is_refused():
-    def bowl(a):
-        return a * a
-
-    obj = eos.objectives.from_function(bowl)
+    obj = quadratic(2.0)
     rule = rules.label_noise(sigma=0.1)
-    with pytest.raises(ValueError, match="data named `target` or `y`, but bowl has no data"):
+    with pytest.raises(ValueError, match="data named `target` or `y`, but quadratic has no data"):
         rule.init(obj, {"a": 1.0}, numbers(rule))
     with pytest.raises(ValueError, match="data named `z`, but labelled has `target`"):
         rules.label_noise(0.1, label="z").init(LABELLED, POINT, numbers(rule))
