@@ -10,16 +10,13 @@ problem becomes that of D^(1/2) H D^(1/2) under one and the same linear rule.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from eos_jax.curvature import _flat_loss, largest_eigenvalue
-from eos_jax.objectives.base import Objective, lift
+from eos_jax.curvature import sharpness_at
 from eos_jax.sample import Sample
 
 _DOUBLINGS = 64  # from 2^-20 of the natural scale to 2^44
@@ -276,7 +273,7 @@ def response_sharpness(sample: Sample) -> jax.Array:
     """Largest eigenvalue of D^(1/2) H D^(1/2), D = diag(r_i)/eta from the rule's responses."""
     eta = sample.hyper["eta"]
     scale = {name: answer / eta for name, answer in responses(sample).items()}
-    return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+    return sharpness_at(sample.objective, sample.params, sample.method, scale)
 
 
 def response_threshold(sample: Sample) -> jax.Array:
@@ -289,29 +286,3 @@ def response_threshold(sample: Sample) -> jax.Array:
     index = jnp.argmax(jnp.where(jnp.isnan(answers), -jnp.inf, answers))
     critical = critical_multiplier(*linearised_coordinate(sample, index))
     return critical * answers[index] / sample.hyper["eta"]
-
-
-# to be replaced by eos_jax.curvature.sharpness_at(objective, params, method, scale)
-def scaled_sharpness(
-    objective: Objective, params: Mapping[str, Any], method: str | None, scale: Mapping[str, Any]
-) -> jax.Array:
-    """Largest eigenvalue of D^(1/2) H D^(1/2) at one point, D = diag(scale), positive.
-
-    Args:
-      objective: the objective.
-      params: one point.
-      method: how it is measured.
-      scale: d_i by parameter, scalars or arrays of the parameter's shape.
-
-    Returns:
-      Scalar.
-    """
-    function, flat = _flat_loss(objective, params)
-    full = lift(objective, {n: jnp.broadcast_to(d, jnp.shape(params[n])) for n, d in scale.items()})
-    root = jnp.sqrt(ravel_pytree([full[name] for name in objective.parameters])[0])
-    return largest_eigenvalue(root[:, None] * jax.hessian(function)(flat) * root[None, :])
-
-
-def _belongs_to(names):
-    """Whether a node of a state has one part for each parameter."""
-    return lambda node: isinstance(node, dict) and set(node) == set(names)

@@ -18,11 +18,11 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from eos_jax import measures
+from eos_jax.fingerprint import digest
 from eos_jax.objectives.base import lift, loss_of_first_copies
 from eos_jax.rules import stability
 from eos_jax.rules.base import Rule, check_number, make, numbers, register
 from eos_jax.rules.descent import gradient_descent
-from eos_jax.rules.fingerprint import digest
 from eos_jax.sample import Measure
 
 REMARKS = {
