@@ -313,7 +313,7 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
     return decorate
 
 
-def make(name: str, **settings) -> Objective:
+def make(name: str, **settings: Any) -> Objective:
     """An objective by its registered name, as configurations give it.
 
     Args:
