@@ -149,9 +149,9 @@ def test_a_users_own_objective(tmp_path, capsys):
     found = xr.open_zarr(store).load()
     assert found.outcome.dims == ("a", "b")
     assert (found.outcome == eos.Outcome.CONVERGED).all()
-    # excess 1e-12 over a smallest curvature of 2/5: within some 1e-6 of (1, 1)
-    np.testing.assert_allclose(found.a_final, 1, atol=1e-5)
-    np.testing.assert_allclose(found.b_final, 1, atol=1e-5)
+    # excess 1e-12 of a fall of at most 51 over a smallest curvature of 2/5: 1.6e-5 from (1, 1)
+    np.testing.assert_allclose(found.a_final, 1, atol=2e-5)
+    np.testing.assert_allclose(found.b_final, 1, atol=4e-5)
     # the Hessian there is [[82, -40], [-40, 20]]
     want = np.linalg.eigvalsh([[82.0, -40], [-40, 20]])[-1]
     np.testing.assert_allclose(found.sharpness, want, rtol=1e-4)
@@ -278,7 +278,11 @@ BAD_CONFIGURATIONS = {
     ),
     "a result that is not there": ("steps = 50", "steps = 50\nkeep = ['los']", ["los", "loss"]),
     "every zero": ("steps = 50", "steps = 50\nevery = 0", ["every", "0"]),
-    "sharpness unknown": ("steps = 50", "steps = 50\nsharpness = 'sharp'", ["sharpness", "lanczos"]),
+    "sharpness unknown": (
+        "steps = 50",
+        "steps = 50\nsharpness = 'sharp'",
+        ["sharpness", "lanczos"],
+    ),
     "tolerance negative": (
         "steps = 50",
         "steps = 50\nstop = { tolerance = -1 }",
@@ -287,7 +291,11 @@ BAD_CONFIGURATIONS = {
     "escape NaN": ("steps = 50", "steps = 50\nstop = { escape = nan }", ["escape", "nan"]),
     "stop is text": ("steps = 50", "steps = 50\nstop = 'never'", ["stop", "never"]),
     "combine unknown": ("steps = 50", "steps = 50\ncombine = 'outer'", ["combine", "outer", "zip"]),
-    "zip of two lengths": ("steps = 50", "steps = 50\ncombine = 'zip'", ["`y`", "`lane`", "2", "5"]),
+    "zip of two lengths": (
+        "steps = 50",
+        "steps = 50\ncombine = 'zip'",
+        ["`y`", "`lane`", "2", "5"],
+    ),
     "dtype unknown": (
         "steps = 50",
         "steps = 50\ndtype = 'float16'",

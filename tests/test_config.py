@@ -121,7 +121,7 @@ def test_rules_by_name(load):
 
 
 def test_observers_by_name(load):
-    text = f"""
+    text = """
 every = 10
 keep = ["top", "loss"]
 [observe.top]

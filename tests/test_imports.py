@@ -1,4 +1,4 @@
-"""The order of the rooms: a module imports only from rooms above its own, and nothing in circles."""
+"""The order of the rooms: a module imports only from rooms above, and nothing in circles."""
 
 import ast
 import graphlib

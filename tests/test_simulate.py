@@ -233,7 +233,7 @@ def test_shapes_that_do_not_fit_are_refused(paper):
         eos.iterate(paper, {"x": 1.0, "y": 1.0}, 0.1, 3)
     with pytest.raises(ValueError, match="one axis of lanes"):
         eos.iterate(paper, {"x": np.ones((2, 3)), "y": 1.0}, 0.1, 3)
-    with pytest.raises(ValueError, match="`every` must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="`every` must be a positive integer"):
         eos.simulate(paper, {"x": 1.0, "y": 1.0}, 0.1, 3, every=0)
     vector = eos.objectives.from_function(lambda v: v.sum(), shapes={"v": (3,)})
     with pytest.raises(ValueError, match=r"trailing shape \(3,\)"):

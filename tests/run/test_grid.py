@@ -54,7 +54,9 @@ def test_lanes_start_where_their_coordinates_say(sizes, order, tile):
     assert grid.dims == tuple(name for name in order if np.ndim(values[name]))
     whole = np.meshgrid(*(np.atleast_1d(values[name]) for name in order), indexing="ij")
     want = {name: lanes.ravel() for name, lanes in zip(order, whole)}
-    pieces = [starts(grid, piece, ("eta",)) for piece in tiles(grid.shape, tile_shape(grid.shape, tile))]
+    pieces = [
+        starts(grid, piece, ("eta",)) for piece in tiles(grid.shape, tile_shape(grid.shape, tile))
+    ]
     for name in order:
         assert np.array_equal(np.concatenate([piece[name] for piece in pieces]), want[name])
 
