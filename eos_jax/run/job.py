@@ -62,8 +62,10 @@ def program(job: Job, lanes: int, platform: str) -> engine.Program:
     most = tile_width(job.objective, job.rule, job.dtype) if platform == "cpu" else 2**18
     # a single lane compiles to other instructions, which round differently
     width = min(most, max(16, lanes))
+    # without observers no sample is taken: the horizon is then a number, not another program
+    every, samples = (job.every, job.steps // job.every + 1) if job.observers else (1, 0)
     return engine.Program(
-        job.objective, job.rule, job.stop, job.observers, job.every, job.steps // job.every + 1,
+        job.objective, job.rule, job.stop, job.observers, every, samples,
         job.sharpness, job.keep, width, -(-lanes // width),
     )  # fmt: skip
 
