@@ -1,37 +1,47 @@
 # Every habit of the project, with its own set-up: `make demo`, `make test`, `make check`, ...
+# Another interpreter, beside the first: `make test PYTHON=python3.13 VENV=.venv313`.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+# all of them, or for example TESTS=tests/theory
+TESTS ?=
 
-.PHONY: demo test check format benchmark clean
+.PHONY: demo test test-fast claims check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev,nets]'
 	touch $@
 
-demo: .venv/ready
+demo: $(VENV)/ready
 	$(BIN)/eos-jax sweep configs/fig2b.toml --out demo/fig2b.zarr
 	$(BIN)/eos-jax plot demo/fig2b.zarr --kind sharpness --out demo/fig2b.png
 	$(BIN)/eos-jax sweep configs/fig7a.toml --out demo/fig7a.zarr
 	$(BIN)/eos-jax plot demo/fig7a.zarr --kind outcome --out demo/fig7a.png
 
-test: .venv/ready
-	$(BIN)/python -m pytest -n auto
+test: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto $(TESTS)
 
-check: .venv/ready
+test-fast: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto -m 'not slow' $(or $(TESTS),tests)
+
+claims: $(VENV)/ready
+	$(BIN)/eos-jax reproduce claims --out build/claims
+
+check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/ty check --python .venv eos_jax
+	$(BIN)/ty check --python $(VENV) eos_jax
 
-format: .venv/ready
+format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: .venv/ready
+benchmark: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .ruff_cache
+	rm -rf .venv .venv-newest demo build dist .pytest_cache .ruff_cache

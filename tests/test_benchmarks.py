@@ -9,6 +9,8 @@ import pytest
 from benchmarks import __main__ as benchmark
 from benchmarks import peers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("model", [(2, 2), 4])

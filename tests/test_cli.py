@@ -60,6 +60,7 @@ def refused(capsys):
 # What it does ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sweep_plot_info_verify(config, tmp_path, capsys):
     """A session as the README shows it, in one process."""
     store = tmp_path / "deep" / "result.zarr"

@@ -262,6 +262,7 @@ def test_double_precision_is_the_default_and_the_process_keeps_its_own(paper):
     assert done.stderr == b"" and done.stdout == b""
 
 
+@pytest.mark.slow
 def test_importing_starts_no_device_and_no_figure():
     code = (
         "import eos_jax, sys\n"
@@ -349,6 +350,7 @@ def test_parameters_that_are_arrays():
 # Other rules -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [optax.sgd, optax.adam, lambda eta: optax.sgd(eta, 0.9, True)])
 def test_optax_rules_run_in_a_sweep(paper, rule):
     """A sweep of a rule equals the plain optax loop on the four free scalars."""
@@ -426,6 +428,7 @@ def test_bits_do_not_depend_on_the_store(paper, ragged, ragged_result, tmp_path)
     assert_same_bits(ragged_result, stored.load())
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_number_of_devices(paper, ragged, ragged_result, tmp_path):
     code = (
         "import sys, numpy as np, jax, eos_jax as eos\n"

@@ -37,7 +37,7 @@ def advance_lanes(
       state: pytree, leaves with a leading axis of lanes.
       constants: arrays of shape (lanes,) that the step reads.
       count: number of steps.
-      unroll: steps in one turn of the plain loop.
+      unroll: steps in one turn of the plain loop, and at most in one block of the fused one.
 
     Returns:
       The state after the steps.
@@ -49,7 +49,7 @@ def advance_lanes(
         return tuple(jax.tree.leaves(step(jax.tree.unflatten(structure, values), constants)))
 
     every = jax.vmap(one)
-    together = block_steps(one, leaves, constants)
+    together = min(unroll, block_steps(one, leaves, constants))
 
     def plain(leaves, constants):
         return advance(lambda leaves: every(leaves, constants), leaves, count, unroll=unroll)

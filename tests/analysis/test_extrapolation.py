@@ -5,6 +5,8 @@ import pytest
 
 from eos_jax.analysis.extrapolation import observed_order, richardson
 
+pytestmark = pytest.mark.slow
+
 
 def test_polynomials_are_exact():
     h = 0.5 ** np.arange(4)

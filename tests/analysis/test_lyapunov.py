@@ -2,7 +2,11 @@
 
 import math
 
+import pytest
+
 from eos_jax.analysis.lyapunov import lyapunov_exponent
+
+pytestmark = pytest.mark.slow
 
 
 def test_fully_developed_chaos_has_log_2():

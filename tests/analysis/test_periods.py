@@ -11,6 +11,8 @@ from eos_jax.analysis.periods import (
     splitting_point,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def logistic(x, r):
     return r * x * (1 - x)

@@ -7,6 +7,8 @@ import pytest
 
 from eos_jax.analysis.slow_curve import gap_series
 
+pytestmark = pytest.mark.slow
+
 
 def test_first_coefficient_is_that_of_the_parabola():
     assert gap_series(1) == (Fraction(1, 2),)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FAMILY = '''"""A quadratic of two parameters, one of them a vector."""
 
 import jax.numpy as jnp
@@ -46,6 +48,7 @@ def run_contract(folder, chosen):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_file_is_enough_and_a_wrong_one_is_caught(tmp_path):
     """With a floor that the loss goes below, that contract fails and the others hold."""
     (tmp_path / "tilted_bowl.py").write_text(FAMILY.replace("FLOOR", "0.5"))

@@ -12,6 +12,8 @@ import pytest
 import eos_jax as eos
 from eos_jax.objectives import lift, registry
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     pytest.param(family.make, settings, id=f"{name}({settings})")
     for name, family in sorted(registry.items())

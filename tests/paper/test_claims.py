@@ -21,6 +21,8 @@ from eos_jax.paper.claims import (
     sharpness,
 )
 
+pytestmark = pytest.mark.slow
+
 HANDFUL = (
     "theorem_3_1_final_a",
     "corollary_3_1_final_sharpness",

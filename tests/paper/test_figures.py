@@ -13,6 +13,8 @@ from eos_jax.paper import fig7b, networks
 from eos_jax.paper.figures import figures
 from eos_jax.paper.settings import choose, fill, stamped
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 

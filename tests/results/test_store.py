@@ -152,6 +152,7 @@ eos.sweep(eos.objectives.scalar_product((2, 2)), axes, 30_000, out=sys.argv[1], 
 """
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_gives_the_same_bytes(tmp_path):
     """SIGKILL in the middle of writing, then a run to the end."""
     killed = tmp_path / "killed"
@@ -167,6 +168,7 @@ def test_killed_and_started_again_gives_the_same_bytes(tmp_path):
     assert found == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_interrupted_politely_it_says_how_to_go_on(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(

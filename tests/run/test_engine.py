@@ -66,6 +66,7 @@ def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, 
     assert_equal(run(32, 13), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2, 3])
 def test_bits_do_not_depend_on_the_number_of_devices(devices, wanted, tmp_path):
     program = f"""

@@ -1,0 +1,67 @@
+"""Sharpness at which other optimizers leave a minimum."""
+
+from eos_jax.theory.base import Array, require, require_momentum, require_positive
+
+
+def heavy_ball_threshold(eta: Array, beta: Array) -> Array:
+    """Stability threshold of heavy ball momentum: 2 (1 + beta) / eta.
+
+    Args: eta; beta, momentum. Returns: sharpness (1/eta).
+    Raises: ValueError unless eta > 0 and 0 <= beta < 1.
+    Exact on a quadratic for x' = x - eta g + beta (x - x_previous). Source: Cohen et al. 2021.
+    >>> round(heavy_ball_threshold(0.2, 0.9), 6)
+    19.0
+    """
+    require_positive("eta", eta)
+    require_momentum("beta", beta)
+    return 2 * (1 + beta) / eta
+
+
+def nesterov_threshold(eta: Array, beta: Array) -> Array:
+    """Stability threshold of Nesterov momentum: (2 / eta) (1 + beta) / (1 + 2 beta).
+
+    Args: eta; beta, momentum. Returns: sharpness (1/eta).
+    Raises: ValueError unless eta > 0 and 0 <= beta < 1.
+    Exact on a quadratic for x' = v - eta g(v), v = x + beta (x - x_previous).
+    Source: Cohen et al. 2021.
+    >>> round(nesterov_threshold(0.2, 0.5), 6)
+    7.5
+    """
+    require_positive("eta", eta)
+    require_momentum("beta", beta)
+    return 2 * (1 + beta) / (eta * (1 + 2 * beta))
+
+
+def adam_threshold(eta: Array, beta1: Array) -> Array:
+    """Threshold of the preconditioned sharpness under Adam: (2 + 2 beta1) / ((1 - beta1) eta).
+
+    Args: eta; beta1, decay of the first moment.
+    Returns: sharpness of P^-1 H (1/eta), P the preconditioner.
+    Raises: ValueError unless eta > 0 and 0 <= beta1 < 1.
+    Exact on a quadratic with P frozen, after bias correction has faded.
+    Source: Cohen et al. 2022.
+    >>> round(adam_threshold(0.1, 0.9), 6)
+    380.0
+    """
+    require_positive("eta", eta)
+    require_momentum("beta1", beta1)
+    return (2 + 2 * beta1) / ((1 - beta1) * eta)
+
+
+def sam_threshold(eta: Array, rho: Array, gradient_norm: Array) -> Array:
+    """Sharpness at which SAM bounces across a valley, neither growing nor shrinking.
+
+    ||g|| / (2 rho) (sqrt(1 + 8 rho / (eta ||g||)) - 1)
+
+    Args: eta; rho, radius; gradient_norm, ||g||. Returns: sharpness (1/eta); 2/eta at rho = 0.
+    Raises: ValueError unless eta > 0, rho >= 0 and gradient_norm > 0.
+    Exact along an eigenvector of a quadratic, for the step g(x + rho g / ||g||).
+    Source: Long and Bartlett 2023.
+    >>> round(sam_threshold(0.1, 0.1, 1.0), 6)
+    10.0
+    """
+    require_positive("eta", eta)
+    require("rho", rho, lambda v: v >= 0, "not be negative")
+    require_positive("gradient_norm", gradient_norm)
+    # Multiplied by its conjugate, which neither cancels nor divides by rho = 0.
+    return 4 / (eta * (1 + (1 + 8 * rho / (eta * gradient_norm)) ** 0.5))
