@@ -61,7 +61,8 @@ def stable(gradient: Callable, x: np.ndarray, eta: np.ndarray, rounding: float, 
     """Whether gradient descent would stay at the minimum beside each point."""
     verdict = np.zeros(len(x), bool)
     at = minimum(gradient, x)
-    matrices = hessian(gradient, at)
+    # as the lane's own precision holds it, where a tiny curvature is none
+    matrices = hessian(gradient, at).astype(x.dtype).astype(float)
     fine = np.isfinite(matrices).all(axis=(1, 2))
     bends = np.linalg.eigvalsh(matrices[fine])
     low, high = bends[:, 0], bends[:, -1]

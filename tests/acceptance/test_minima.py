@@ -87,7 +87,7 @@ def test_a_cluster_of_a_hundred_eigenvalues(dtype, rng):
     )  # fmt: skip
     near = 1e-3 if dtype == "float64" else 1e-2
     eta = 0.2 * np.array([0.5, 1 - near, 1 + near, 1.2])
-    found = eos.sweep(objective, {"v": rng.normal(size=(2, 100)), "eta": eta}, 30_000, dtype=dtype)
+    found = eos.sweep(objective, {"v": rng.normal(size=(2, 100)), "eta": eta}, 8000, dtype=dtype)
     assert (found.outcome.isel(eta=[0, 1]) == Outcome.CONVERGED).all()
     assert (found.outcome.isel(eta=[2, 3]) != Outcome.CONVERGED).all()
     settled = found.isel(eta=[0, 1])
