@@ -38,7 +38,9 @@ def fori_loop(x, y):
 
 
 def fori_loop_over_array(x, y):
-    found = jax.lax.fori_loop(0, 3, lambda _, v: 0.5 * v + 0.5 * jnp.flip(v), jnp.stack([x - 1, y + 0.5]))
+    found = jax.lax.fori_loop(
+        0, 3, lambda _, v: 0.5 * v + 0.5 * jnp.flip(v), jnp.stack([x - 1, y + 0.5])
+    )
     return quadratic(x, y) + jnp.sum(found**2)
 
 
@@ -61,7 +63,9 @@ def solve(x, y):
 
 
 def eigh(x, y):
-    matrix = jnp.array([[1.0, 0.2], [0.2, 2.0]], x.dtype) + quadratic(x, y) * jnp.eye(2, dtype=x.dtype)
+    matrix = jnp.array([[1.0, 0.2], [0.2, 2.0]], x.dtype) + quadratic(x, y) * jnp.eye(
+        2, dtype=x.dtype
+    )
     return jnp.linalg.eigh(matrix)[0].sum()
 
 

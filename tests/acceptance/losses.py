@@ -232,7 +232,8 @@ CASES = {
         loss=np.sqrt,
     ),
     "logarithm": Case(
-        logarithm, lambda x: (1 / x,), {"x": [-3.0, 0.5, 2.0], "eta": [0.1, 0.37]}, 100, loss=np.log,
+        logarithm, lambda x: (1 / x,), {"x": [-3.0, 0.5, 2.0], "eta": [0.1, 0.37]}, 100,
+        loss=np.log,
     ),
     "scaled down": Case(
         *scaled(1e-13), {"x": [-1.0, 1.0, 3.0], "y": [0.0, 1.0], "eta": [1e12, 4e12, 6e12]}, 500,

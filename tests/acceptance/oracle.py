@@ -49,7 +49,9 @@ def minimum(gradient: Callable, x: np.ndarray) -> np.ndarray:
         curved = bends > 1e-3 * np.abs(bends).max(axis=1, keepdims=True)
         slope = gradient(x)
         along = np.einsum("lij,li->lj", axes, slope)
-        move = np.einsum("lij,lj->li", axes, np.where(curved, along, 0) / np.where(curved, bends, 1))
+        move = np.einsum(
+            "lij,lj->li", axes, np.where(curved, along, 0) / np.where(curved, bends, 1)
+        )
         there = x - move
         better = np.linalg.norm(gradient(there), axis=1) < np.linalg.norm(slope, axis=1)
         near = np.linalg.norm(there - start, axis=1) <= 0.1 * np.linalg.norm(start, axis=1)
@@ -57,7 +59,9 @@ def minimum(gradient: Callable, x: np.ndarray) -> np.ndarray:
     return x
 
 
-def stable(gradient: Callable, x: np.ndarray, eta: np.ndarray, rounding: float, floor) -> np.ndarray:
+def stable(
+    gradient: Callable, x: np.ndarray, eta: np.ndarray, rounding: float, floor
+) -> np.ndarray:
     """Whether gradient descent would stay at the minimum beside each point."""
     verdict = np.zeros(len(x), bool)
     at = minimum(gradient, x)

@@ -7,6 +7,7 @@ import pytest
 
 import eos_jax as eos
 from eos_jax import Outcome
+from eos_jax.results.store import open_dataset
 from tests.acceptance import losses, oracle
 from tests.acceptance.losses import CASES
 
@@ -37,15 +38,13 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def swept(store):
     """A function: the result of a case as its store holds it."""
-    return lambda name, dtype="float64": eos.store.open_dataset(store(name, dtype)).load()
+    return lambda name, dtype="float64": open_dataset(store(name, dtype)).load()
 
 
 def sweep(name, dtype, out):
     case = CASES[name]
     tile = losses.tile(name)
-    return eos.sweep(
-        losses.objective(name), case.axes, case.steps, dtype=dtype, out=out, tile=tile
-    )
+    return eos.sweep(losses.objective(name), case.axes, case.steps, dtype=dtype, out=out, tile=tile)
 
 
 def judged(name, dtype):

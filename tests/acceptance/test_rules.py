@@ -1,12 +1,12 @@
 """Rules at work: momentum as an axis, a map of Adam, noise in the labels."""
 
-import jax
 import numpy as np
 import pytest
 
 import eos_jax as eos
 from eos_jax import Outcome, rules
 from eos_jax.cli import summary
+from eos_jax.results.store import open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def model():
     return eos.objectives.scalar_product((2, 2))
 
 
-# Heavy ball -----------------------------------------------------------------------------------------
+# Heavy ball ---------------------------------------------------------------------------------------
 
 ETAS, BETAS = np.linspace(0.02, 0.4, 64), np.linspace(0.0, 0.95, 64)
 START = {"x": 2.5, "y": 0.4001}
@@ -48,7 +48,9 @@ def test_every_momentum_as_an_axis_is_momentum_as_a_number(model, momentum):
 
 def test_momentum_ends_below_its_own_threshold(momentum):
     expected = 2 * (1 + momentum.momentum) / momentum.eta
-    np.testing.assert_allclose(momentum.threshold, expected.transpose(*momentum.outcome.dims), 1e-14)
+    np.testing.assert_allclose(
+        momentum.threshold, expected.transpose(*momentum.outcome.dims), 1e-14
+    )
     converged = momentum.outcome == Outcome.CONVERGED
     assert converged.mean() > 0.5
     assert bool((momentum.sharpness_minimum < momentum.threshold).where(converged, True).all())
@@ -56,7 +58,7 @@ def test_momentum_ends_below_its_own_threshold(momentum):
     assert bool((converged & (momentum.sharpness_minimum > 2 / momentum.eta)).any())
 
 
-# Adam -------------------------------------------------------------------------------------------------
+# Adam ---------------------------------------------------------------------------------------------
 
 
 def test_a_map_of_adam(model, tmp_path):
@@ -69,11 +71,11 @@ def test_a_map_of_adam(model, tmp_path):
     assert "adam" in found.attrs["title"]
     assert "adam" in found.attrs["rule"]
     assert summary(found)[0].startswith("rule: adam")
-    stored = eos.store.open_dataset(tmp_path / "adam")
+    stored = open_dataset(tmp_path / "adam")
     assert stored.attrs["rule"] == found.attrs["rule"]
 
 
-# Noise ------------------------------------------------------------------------------------------------
+# Noise --------------------------------------------------------------------------------------------
 
 NOISE = {"x": 1.3, "y": 0.9, "eta": 0.05, "sigma": 0.3, "seed": np.arange(1000, dtype=np.uint32)}
 LATE = 200
@@ -108,7 +110,10 @@ def test_noise_has_the_mean_and_variance_of_numpy(noisy):
         residual = x * x * y * y - 1 - NOISE["sigma"] * rng.normal(size=lanes)
         slope = NOISE["eta"] * x * y * residual
         x, y = x - slope * y, y - slope * x
-    for mine, theirs in ((noisy.x_final.values, x), (noisy.x_final.values * noisy.y_final.values, x * y)):
+    for mine, theirs in (
+        (noisy.x_final.values, x),
+        (noisy.x_final.values * noisy.y_final.values, x * y),
+    ):
         count = len(mine)
         error = theirs.std() / np.sqrt(count)
         assert abs(mine.mean() - theirs.mean()) < 4 * error * np.sqrt(1 + count / lanes)
