@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import Outcome
+from eos_jax import Outcome, outcomes
 from tests.acceptance import oracle
 
 
@@ -107,3 +107,15 @@ def test_without_a_rule_to_stop_nothing_is_converged(paper):
     found = eos.sweep(paper, {"x": [1.0, 2.0], "y": [1.0, 0.5], "eta": 0.1}, 40, stop=None)
     assert (found.outcome == Outcome.UNDECIDED).all()
     assert (found.steps == 40).all()
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_the_unit_of_the_loss_does_not_matter_in_single_precision(scale):
+    """On scale/2 x^2 from x = 1 a point is within tolerance where x^2 <= 1e-9, in any unit."""
+    objective = eos.objectives.from_function(lambda x: scale / 2 * x**2, name="unit")
+    start = outcomes.origin(objective, {"x": jnp.float32(1)})
+    reached = [
+        bool(outcomes.stationary(objective, {"x": jnp.float32(x)}, start, 1e-9))
+        for x in (9e-4, 3.3e-5, 3.0e-5, 0.0)
+    ]
+    assert reached == [False, False, True, True]

@@ -1,5 +1,9 @@
 """Rules at work: momentum as an axis, a map of Adam, noise in the labels."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -100,6 +104,34 @@ def test_noise_does_not_depend_on_the_tile_or_on_a_stop(model, noisy, tmp_path):
     again = run(77)
     for name in noisy.data_vars:
         assert again[name].values.tobytes() == noisy[name].values.tobytes(), name
+
+
+ON_DEVICES = """
+import sys
+import jax, numpy as np
+import eos_jax as eos
+from tests.acceptance.test_rules import LATE, NOISE
+model = eos.objectives.scalar_product((2, 2))
+assert len(jax.devices()) == 3
+settings = dict(rule="label_noise", stop=None, tile=250)
+one, three = (
+    eos.sweep(model, NOISE, LATE, devices=some, **settings)
+    for some in (jax.devices()[:1], jax.devices())
+)
+assert one.identical(three)
+np.save(sys.argv[1], three.x_final.values)
+"""
+
+
+@pytest.mark.slow
+def test_noise_does_not_depend_on_the_devices(noisy, tmp_path):
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=3"
+    subprocess.run(
+        [sys.executable, "-c", ON_DEVICES, tmp_path / "x.npy"],
+        env={**os.environ, "XLA_FLAGS": flags},
+        check=True,
+    )
+    assert np.load(tmp_path / "x.npy").tobytes() == noisy.x_final.values.tobytes()
 
 
 def test_noise_has_the_mean_and_variance_of_numpy(noisy):

@@ -83,3 +83,20 @@ def test_a_store_of_one_data_set_refuses_another(tmp_path, rng):
     moved[-1] += 1e-12
     with pytest.raises(FileExistsError, match="mathematics_sha256"):
         eos.sweep(least_squares(features, moved), axes, 50, out=tmp_path / "fit")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+@pytest.mark.parametrize("order", [("float64", "float32"), ("float32", "float64")])
+def test_own_data_serve_both_precisions_in_either_order(kind, order, rng):
+    """Data of either precision, sweeps in either, one after the other and again."""
+    features, targets = rng.normal(size=(10, 2)).astype(kind), rng.normal(size=10).astype(kind)
+    objective = least_squares(features, targets)
+    best, *_ = np.linalg.lstsq(features.astype(float), targets.astype(float))
+    axes = {"w": np.zeros(2), "eta": [0.1, 0.2]}
+    first = {dtype: eos.sweep(objective, axes, 2000, dtype=dtype) for dtype in order}
+    for dtype, found in first.items():
+        assert (found.outcome == eos.Outcome.CONVERGED).all()
+        reach = 1e-5 if dtype == "float64" else 1e-3
+        np.testing.assert_allclose(found.w_final, np.tile(best, (2, 1)), atol=reach)
+        assert eos.sweep(objective, axes, 2000, dtype=dtype).identical(found)
