@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax.curvature import sharpness_at
+from eos_jax.objectives.base import Objective
 from eos_jax.sample import Sample
 
 _DOUBLINGS = 64  # from 2^-20 of the natural scale to 2^44
@@ -286,3 +287,8 @@ def response_threshold(sample: Sample) -> jax.Array:
     index = jnp.argmax(jnp.where(jnp.isnan(answers), -jnp.inf, answers))
     critical = critical_multiplier(*linearised_coordinate(sample, index))
     return critical * answers[index] / sample.hyper["eta"]
+
+
+def _belongs_to(names):
+    """Whether a node of a state has one part for each parameter."""
+    return lambda node: isinstance(node, dict) and set(node) == set(names)
