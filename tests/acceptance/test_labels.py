@@ -88,9 +88,9 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_same_bytes(store, name):
     done = sorted(out.glob("outcome/c/**/*"))
     lost = [path for path in done if path.is_file()][-1]
     lost.unlink()
-    last = [int(k) for k in lost.relative_to(out / "outcome" / "c").parts]
-    torn = out.joinpath("loss", "c", *map(str, last))
-    torn.write_bytes(torn.read_bytes()[:5])
+    place = lost.relative_to(out / "outcome")
+    for torn in [path for path in out.glob(f"*_final/{place}") if path.is_file()]:
+        torn.write_bytes(torn.read_bytes()[:5])
     sweep(name, "float64", out)
     assert files() == whole
 
@@ -153,7 +153,8 @@ def test_a_minimum_at_infinity_is_none(swept, dtype):
     begin = np.logaddexp(0, -found.w) + np.logaddexp(0, -2 * found.w)
     going = found.outcome == Outcome.UNDECIDED
     assert going.sum() > 5
-    assert bool((found.loss < begin).where(going, True).all())
+    assert bool((found.loss <= begin * (1 + 1e-6)).where(going, True).all())
+    assert bool((found.loss < 0.1 * begin).where(going, True).sel(w=[-3, 0, 2]).all())
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -162,7 +163,8 @@ def test_own_data_give_the_least_squares(swept, dtype):
     (a, b), *_ = np.linalg.lstsq(losses.POINTS, losses.TARGETS)
     points = ends(found.sel(eta=[0.1, 0.5], method="nearest"), "ab")
     assert len(points) == 12
-    np.testing.assert_allclose(points, np.tile([a, b], (12, 1)), atol=1e-5)
+    reach = 1e-5 if dtype == "float64" else 1e-3
+    np.testing.assert_allclose(points, np.tile([a, b], (12, 1)), atol=reach)
     assert (found.outcome.sel(eta=1.5) != Outcome.CONVERGED).all()
 
 
@@ -185,7 +187,7 @@ def test_labels_do_not_depend_on_the_unit_or_the_origin_of_the_loss(swept, dtype
 def test_a_kink_is_no_minimum(swept):
     found = swept("modulus")
     assert labels(found) == {Outcome.UNDECIDED}
-    assert float(abs(found.x_final.sel(x=0.25))) == 0.25  # its 2-cycle, exactly
+    assert abs(found.x_final.sel(x=0.25).item()) == 0.25  # its 2-cycle, exactly
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
