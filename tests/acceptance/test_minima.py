@@ -9,19 +9,14 @@ from eos_jax import Outcome, outcomes
 from tests.acceptance import oracle
 
 
-def four_scalars(x):
-    """1/2 (1 - xyzw)^2 at points of shape (lanes, 2) for x = z and y = w, gradient per copy."""
-    slope = x[:, 0] * x[:, 1] * (x[:, 0] ** 2 * x[:, 1] ** 2 - 1)
-    return np.stack([slope * x[:, 1], slope * x[:, 0]], axis=-1)
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_two_millionths_beside_the_threshold_decide(paper, dtype):
     """On both sides of the valley at (x, 1/x), where the sharpness is 2 (x^2 + 1/x^2)."""
-    x = np.array([1.5, 2.0, 3.0])
-    beside = 2e-6 if dtype == "float64" else 2e-5  # some roundings of single precision
-    offset = np.array([-1e-7, -1e-9, 0, 1e-9, 1e-7]) * (1 if dtype == "float64" else 30)
-    part = np.array([1 - beside, 1 + beside])
+    # beside the valley the sharpness differs by three times the offset, enough to mislead
+    x, single = np.array([1.5, 2.0, 3.0]), dtype == "float32"
+    offset = np.array([-6e-7, -1e-8, 0, 1e-8, 6e-7]) * (30 if single else 1)
+    beside = np.array([-2e-6, -5e-7, 5e-7, 2e-6]) * (30 if single else 1)
+    part = 1 + beside
     x, offset, part = (v.ravel() for v in np.meshgrid(x, offset, part, indexing="ij"))
     eta = part * 2 / (2 * (x**2 + 1 / x**2))
     axes = {"x": x, "y": (1 + offset) / x, "eta": eta}
