@@ -25,6 +25,7 @@ def test_two_millionths_beside_the_threshold_decide(paper, dtype):
     assert np.array_equal(found.steps.values[part < 1], np.zeros((part < 1).sum()))
 
 
+@pytest.mark.slow
 def test_the_sharpness_of_the_minimum_has_the_gap_of_the_series(paper):
     """2/eta - S = eta/2 - (129/32) eta^3 + (2483/128) eta^5, from starts on the two-step parabola.
 
@@ -43,7 +44,7 @@ def test_the_sharpness_of_the_minimum_has_the_gap_of_the_series(paper):
     assert (abs(found.sharpness - found.sharpness_minimum).isel(lane=[2, 3]) > 1e-3 * 0.0015).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_the_factorization_converges_at_its_floor(dtype, rng):
     """Its floor is (d - 1)/4 = 1/2, whose rounding must not hide that the lane is there."""
     eta, lanes = 0.2, 12
@@ -72,7 +73,8 @@ def test_the_factorization_converges_at_its_floor(dtype, rng):
     assert np.allclose(found.loss.where(found.outcome == 1, 0.5), 0.5, rtol=0, atol=rounding)
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_cluster_of_a_hundred_eigenvalues(dtype, rng):
     """The largest, 10, with fifty others a millionth below, where iterations hardly tell."""
     bends = np.concatenate([10 - 1e-5 * np.arange(50) / 50, np.linspace(1, 5, 50)])
