@@ -477,7 +477,9 @@ def _results(program, lane, heed, horizon, within, minimum, resting):
     pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), dict(here.params), dict(minimum))
     bends = jax.vmap(lambda params: _bends(program, here._replace(params=params)))(pair)
     at_point = jax.tree.map(lambda leaf: leaf[0], bends)
-    at_minimum = jax.tree.map(lambda leaf: leaf[1], bends)
+    # a formula such as |z|^2 may lose its second derivative at the very minimum, not beside it
+    curved = bends["sharpness"][1] > 0
+    at_minimum = jax.tree.map(lambda leaf: jnp.where(curved, leaf[1], leaf[0]), bends)
     loss = measures.loss(here)
     results = {
         "steps": lane.steps,
