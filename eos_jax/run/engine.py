@@ -124,8 +124,8 @@ def results_spec(program: Program, dtype: Any) -> dict[str, Result]:
         name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
         for name in rule.hyperparameters
     }
-    found = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
-    labels = _labels(program, found.pop("observed"))
+    found, observed = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
+    labels = _labels(program, observed)
     return {
         name: Result(found[name].shape, np.dtype(found[name].dtype), label)
         for name, label in labels.items()
@@ -144,7 +144,13 @@ def _labels(program, observed):
         **{f"{n}_final": Label(f"{n} at the last point") for n in program.objective.parameters},
     }
     for name, observer in program.observers:
-        labels |= {n: label for n, (_, label) in results_of(name, observer, observed[name]).items()}
+        own = results_of(name, observer, observed[name])
+        twice = sorted(own.keys() & labels.keys())
+        if name and twice:
+            raise ValueError(
+                f"Two results would be called `{twice[0]}`; give observer `{name}` another name."
+            )
+        labels |= {n: label for n, (_, label) in own.items()}
     return {**labels, "outcome": Label("fate of the orbit")}
 
 
@@ -155,7 +161,7 @@ def _first_results(program, params, hyper):
     results = _results(program, lane, false, jnp.int32(0), false, lane.params, false)
     sample = _sample(program, lane)
     observed = {name: o.finalize(lane.seen[name], sample) for name, o in program.observers}
-    return {**results, "observed": observed}
+    return results, observed
 
 
 def first_step(program: Program, params: Mapping[str, Any], hyper: Mapping[str, Any]) -> Any:
