@@ -6,7 +6,6 @@ then its cycles un-double one after another, 4 to 2, and it converges near (10, 
 
 import functools
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.colors import LogNorm
@@ -47,8 +46,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Two densities over x: of y, and of the distance from the minima."""
     x, y = (dataset[f"{name}_orbit"].values for name in "xy")
     place = theory.eos_minimum(float(dataset.eta))
-    with plt.rc_context(plots.STYLE):
-        figure, axes = plt.subplots(2, 1, figsize=(6.4, 5.6), sharex=True)
+    with plots.style():
+        figure, axes = plots.subplots(2, 1, width=6.4, height=5.6, sharex=True)
+        axes = axes[:, 0]
         image = density(axes[0], x, y)
         line = np.linspace(x.min(), x.max(), 200)
         axes[0].plot(line, 1 / line, color=MINIMA, lw=0.9, label="minima")
