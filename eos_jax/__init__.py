@@ -9,7 +9,7 @@ from eos_jax.machine import set_process_flags
 from eos_jax.objectives import gradient, loss
 from eos_jax.outcomes import Outcome, Stop
 from eos_jax.results.provenance import package_version as _package_version
-from eos_jax.results.store import open_dataset as open  # noqa: A004
+from eos_jax.results.store import open_dataset as open
 from eos_jax.run.grid import along
 from eos_jax.simulate import iterate, simulate
 from eos_jax.sweep import orbits, sweep

@@ -1,4 +1,4 @@
-"""Checks of arguments that many functions share; every message says what must hold and what came."""
+"""Checks of arguments; every message says what must hold and what came."""
 
 import math
 import numbers

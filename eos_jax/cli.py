@@ -19,6 +19,7 @@ import tyro
 import xarray as xr
 
 from eos_jax.machine import cores, set_process_flags
+from eos_jax.objectives import Objective, from_function
 from eos_jax.outcomes import Outcome
 
 KINDS = Literal["sharpness", "outcome"]
@@ -232,10 +233,8 @@ def _slabs(dataset, lanes=2**20):
         yield dataset.isel({first: slice(start, start + rows)}).load()
 
 
-def load_objective(place: str):
+def load_objective(place: str) -> Objective:
     """The objective at FILE.py:FUNCTION: a loss function, or an objective made there."""
-    from eos_jax.objectives import Objective, from_function
-
     file, colon, name = place.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise ValueError(f"Option --objective must be FILE.py:FUNCTION, but got {place!r}.")

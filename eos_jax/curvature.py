@@ -428,11 +428,11 @@ def _iterated(objective, params, scale, search, method, sign):
     return jnp.where(found.converged, _dot(vector, product(vector)), jnp.nan)
 
 
-def _top(product, like, search, method) -> PowerIteration:
+def _top(product, like, search, method, seed=0) -> PowerIteration:
     most = search.max_iterations or _MOST_PRODUCTS[method]
     if method == "power":
-        return power_iteration(product, like, search.tolerance, most)
-    return _lanczos(product, like, search.tolerance, most, search.krylov)
+        return power_iteration(product, like, search.tolerance, most, seed)
+    return _lanczos(product, like, search.tolerance, most, search.krylov, seed)
 
 
 def residual_tolerance(dtype: Any) -> float:
@@ -587,6 +587,7 @@ def power_iteration(
     like: jax.Array,
     tolerance: float | None = None,
     max_iterations: int = 100_000,
+    seed: int | jax.Array = 0,
 ) -> PowerIteration:
     r"""The largest eigenvalue of a symmetric operator, by power iteration on H + |H|.
 
@@ -598,6 +599,7 @@ def power_iteration(
       like: array of shape (N,) that gives shape and dtype of v.
       tolerance: largest residual |Hv - lambda v| / |H| that counts as converged.
       max_iterations: products after which it gives up.
+      seed: of the random start.
 
     Returns:
       A `PowerIteration`.
@@ -620,7 +622,7 @@ def power_iteration(
         return vector / jnp.where(norm == 0, 1, norm), norm
 
     # a fixed random start: nearly orthogonal to the eigenvector with probability zero
-    start, _ = unit(jax.random.normal(jax.random.key(0), like.shape, dtype))
+    start, _ = unit(jax.random.normal(jax.random.key(seed), like.shape, dtype))
     _, radius = jax.lax.fori_loop(
         0, 32, lambda _, state: unit(product(state[0])), (start, jnp.zeros((), dtype))
     )
@@ -650,7 +652,7 @@ def _dot(first, second):
     return jnp.sum(first * second)
 
 
-def _lanczos(product, like, tolerance, max_products, krylov) -> PowerIteration:
+def _lanczos(product, like, tolerance, max_products, krylov, seed=0) -> PowerIteration:
     """The largest eigenvalue from Krylov spaces, each started from the Ritz vector of the last.
 
     The first has `krylov` dimensions; where its residual is too large, those that follow have four
@@ -660,9 +662,9 @@ def _lanczos(product, like, tolerance, max_products, krylov) -> PowerIteration:
     first = min(krylov, like.size)
     space = min(4 * krylov, like.size)
     # a fixed random start: nearly orthogonal to the eigenvector with probability zero
-    start = jax.random.normal(jax.random.key(0), like.shape, like.dtype)
+    start = jax.random.normal(jax.random.key(seed), like.shape, like.dtype)
     # a product more than the space has dimensions, for the residual
-    state = (*_ritz(product, start, first), jnp.asarray(first + 1))
+    state = (*_ritz(product, start, first, first == like.size), jnp.asarray(first + 1))
 
     def undecided(state):
         _, _, residual, radius, products = state
@@ -670,15 +672,15 @@ def _lanczos(product, like, tolerance, max_products, krylov) -> PowerIteration:
 
     def longer(state):
         _, vector, _, _, products = state
-        return (*_ritz(product, vector, space), products + space + 1)
+        return (*_ritz(product, vector, space, True), products + space + 1)
 
     value, vector, residual, radius, products = jax.lax.while_loop(undecided, longer, state)
     return PowerIteration(value, vector, products, residual <= tolerance * radius)
 
 
-def _ritz(product, start, dimension):
+def _ritz(product, start, dimension, orthogonal):
     """Largest Ritz value of one Krylov space, its unit vector, its residual, and about |H|."""
-    rows, diagonal, off, radius = _krylov(product, start, dimension)
+    rows, diagonal, off, radius = _krylov(product, start, dimension, orthogonal)
     unit = jnp.where(radius == 0, 1, radius)
     weights = _top_of_tridiagonal(diagonal / unit, off[:-1] / unit)
     vector = jnp.sum(weights[:, None] * rows, axis=0)
@@ -689,8 +691,11 @@ def _ritz(product, start, dimension):
     return value, vector, jnp.sqrt(_dot(difference, difference)), radius
 
 
-def _krylov(product, start, dimension):
+def _krylov(product, start, dimension, orthogonal):
     """Orthonormal rows that span a Krylov space, H in them (diagonal, beside it), and about |H|.
+
+    Rounding brings directions back that have converged to the root of the resolution, which is all
+    that is asked for; only spaces as large as the whole need the rows `orthogonal` again.
 
     An invariant space shows as a vanishing length. It is complete: rows of zeros follow, and on
     the diagonal an entry that is no larger than the eigenvalue sought.
@@ -708,8 +713,8 @@ def _krylov(product, start, dimension):
             jnp.where((index == 0) | (length > 0), value, diagonal[0])
         )
         image = image - value * vector - length * before
-        # once more against all of them: rounding would bring converged directions back
-        image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
+        if orthogonal:
+            image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
         length = jnp.sqrt(_dot(image, image))
         grows = length > resolution * radius
         vector = jnp.where(grows, image / jnp.where(grows, length, 1), 0)
@@ -882,22 +887,29 @@ def top_eigenpairs_at(
         return values[:k], vectors[:, :k].T
     product, like = _operator(objective, params, scale)
 
+    def grow(_, vector):
+        image = product(vector / jnp.sqrt(_dot(vector, vector)))
+        return jnp.where(_dot(image, image) > 0, image, vector)
+
+    start = jax.random.normal(jax.random.key(0), like.shape, like.dtype)
+    grown = jax.lax.fori_loop(0, 32, grow, start)
+    radius = jnp.sqrt(_dot(grown, grown))  # about |H|
+
     def find(index, state):
-        values, vectors, radius = state
+        values, vectors = state
 
         def deflated(vector):
             # what is found already goes below the spectrum
             known = jnp.sum(vectors * vector, axis=1)[:, None] * vectors
-            return product(vector) - 2 * radius * jnp.sum(known, axis=0)
+            return product(vector) - 4 * radius * jnp.sum(known, axis=0)
 
-        found = _top(deflated, like, search, method)
+        # another start for each: one start has one direction in the space of equal eigenvalues
+        found = _top(deflated, like, search, method, seed=index)
         value = jnp.where(found.converged, found.eigenvalue, jnp.nan)
-        image = product(found.vector)
-        radius = jnp.maximum(radius, jnp.sqrt(_dot(image, image)))
-        return values.at[index].set(value), vectors.at[index].set(found.vector), radius
+        return values.at[index].set(value), vectors.at[index].set(found.vector)
 
-    empty = jnp.zeros(k, like.dtype), jnp.zeros((k, like.size), like.dtype), jnp.zeros_like(like[0])
-    values, vectors, _ = jax.lax.fori_loop(0, k, find, empty)
+    empty = jnp.zeros(k, like.dtype), jnp.zeros((k, like.size), like.dtype)
+    values, vectors = jax.lax.fori_loop(0, k, find, empty)
     return values, vectors
 
 
@@ -981,8 +993,14 @@ def alignment_at(
 
     Source: as `alignment`.
     """
-    settings = {"tolerance": tolerance, "max_iterations": max_iterations, "krylov": krylov}
-    values, vectors = top_eigenpairs_at(objective, params, method, **settings)
+    values, vectors = top_eigenpairs_at(
+        objective,
+        params,
+        method,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        krylov=krylov,
+    )
     direction = _full_vector(objective, direction, values.dtype)
     length = jnp.sqrt(_dot(direction, direction))
     return jnp.where(

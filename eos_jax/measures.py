@@ -38,7 +38,7 @@ def register(long_name: str, units: str = "1") -> Callable[[Measure], Measure]:
     """Register a measure under its own name, with what it is in words and its units."""
 
     def decorate(measure: Measure) -> Measure:
-        registry[measure.__name__] = Registered(measure, long_name, units)
+        registry[getattr(measure, "__name__", "measure")] = Registered(measure, long_name, units)
         return measure
 
     return decorate
@@ -62,7 +62,7 @@ def as_measure(measure: Measure | str) -> Measure:
       >>> measures.as_measure("loss") is measures.loss
       True
     """
-    if callable(measure):
+    if not isinstance(measure, str):
         return measure
     if measure in registry:
         return registry[measure].measure
@@ -145,3 +145,41 @@ def parameter_norm(sample: Sample) -> jax.Array:
 def step(sample: Sample) -> jax.Array:
     """The number of steps taken."""
     return sample.step
+
+
+@register("|cosine| of the next step and the top eigenvector of the Hessian")
+def alignment(sample: Sample) -> jax.Array:
+    """How far the rule's next step points along the top eigenvector: 1 along it, 0 across."""
+    objective = sample.objective
+    moved, _ = sample.rule.step(objective, sample.params, sample.state, sample.hyper)
+    move = {name: moved[name] - sample.params[name] for name in objective.parameters}
+    return _curvature.alignment_at(objective, sample.params, move, sample.method or "auto")
+
+
+@functools.lru_cache(maxsize=64)
+def top_eigenvalues(k: int) -> Measure:
+    """A measure: the k largest eigenvalues of the full Hessian, shape (k,), largest first.
+
+    Args:
+      k: how many, at most the number of full-space coordinates.
+
+    Returns:
+      The measure.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> obj = eos.objectives.scalar_product((2, 2))
+      >>> found = eos.simulate(
+      ...     obj, {"x": 2.0, "y": 0.5}, 0.1, 0,
+      ...     observe=eos.observers.trace(top=eos.measures.top_eigenvalues(2)),
+      ... )
+      >>> print(found["top"].round(3))  # at a minimum all but one vanish
+      [[8.5 0. ]]
+    """
+
+    def top_eigenvalues(sample: Sample) -> jax.Array:
+        return _curvature.top_eigenpairs_at(
+            sample.objective, sample.params, sample.method or "auto", k=k
+        )[0]
+
+    return top_eigenvalues

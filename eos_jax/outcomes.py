@@ -104,7 +104,7 @@ def checked(stop: Stop, dtype: Any) -> Stop:
 
 def excess_loss(objective: Objective, params: Parameters) -> jax.Array:
     """The loss above its floor, at one point."""
-    return objective.full_loss(lift(objective, params)) - objective.floor
+    return objective.full_loss(lift(objective, params)) - (objective.floor or 0.0)
 
 
 def escaped(params: Parameters, escape: float) -> jax.Array:
@@ -115,7 +115,8 @@ def escaped(params: Parameters, escape: float) -> jax.Array:
 
 def resolved_tolerance(objective: Objective, stop: Stop, dtype: Any) -> float:
     """The tolerance on the excess loss over a known floor: no smaller than the floor's rounding."""
-    return stop.tolerance + 8 * float(jnp.finfo(dtype).eps) * abs(objective.floor)
+    tolerance = default_tolerance(dtype) if stop.tolerance is None else stop.tolerance
+    return tolerance + 8 * float(jnp.finfo(dtype).eps) * abs(objective.floor or 0.0)
 
 
 def origin(objective: Objective, params: Parameters) -> Origin | tuple[()]:
@@ -125,10 +126,12 @@ def origin(objective: Objective, params: Parameters) -> Origin | tuple[()]:
     return Origin(_size(objective, params), objective.full_loss(lift(objective, params)))
 
 
-def near(objective: Objective, params: Parameters, start: Origin | tuple[()], stop: Stop):
+def near(
+    objective: Objective, params: Parameters, start: Origin | tuple[()], stop: Stop
+) -> jax.Array:
     """Whether a point is within tolerance of a minimum or, where no floor is known, stationary."""
     if isinstance(start, Origin):
-        return stationary(objective, params, start, stop.tolerance)
+        return stationary(objective, params, start, stop.tolerance or 0.0)
     excess = excess_loss(objective, params)
     return jnp.abs(excess) < resolved_tolerance(objective, stop, excess.dtype)
 

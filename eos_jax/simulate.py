@@ -96,7 +96,8 @@ def _simulate(objective, rule, params, hyper, steps, observers, every):
 
     def sample(state, step, index):
         step, index = jnp.asarray(step, jnp.int32), jnp.asarray(index, jnp.int32)
-        return Sample(objective, rule, *state, hyper, step, index)
+        params, rest = state
+        return Sample(objective, rule, params, rest, hyper, step, index)
 
     def see(seen, sample):
         return {name: observers[name].update(seen[name], sample) for name in observers}
@@ -161,8 +162,7 @@ def iterate(
         lanes = jnp.broadcast_shapes(*(value.shape for value in hyper.values()), *leading)
         if len(lanes) != 1:
             raise ValueError(
-                "Argument `params` must have leaves with one axis of lanes, but got lanes "
-                f"{lanes}."
+                f"Argument `params` must have leaves with one axis of lanes, but got lanes {lanes}."
             )
         starts = {n: jnp.broadcast_to(leaf, lanes + shapes[n]) for n, leaf in params.items()}
         hyper = {name: jnp.broadcast_to(value, lanes) for name, value in hyper.items()}

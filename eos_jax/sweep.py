@@ -230,7 +230,7 @@ def _run(job, words, out, force, tile, devices, progress) -> xr.Dataset:
 class _Below:
     """Counts lanes that ended clearly below the objective's floor, which then is none."""
 
-    def __init__(self, job):
+    def __init__(self, job: Job) -> None:
         self.job, self.lanes, self.lowest = job, 0, math.inf
 
     def look(self, results) -> None:
@@ -239,7 +239,7 @@ class _Below:
             return
         resolved = 1e3 * float(np.finfo(self.job.dtype).eps) * max(abs(floor), 1)
         with np.errstate(invalid="ignore"):
-            clearly = results["loss"] < floor - stop.tolerance - resolved
+            clearly = results["loss"] < floor - (stop.tolerance or 0) - resolved
         if clearly.any():
             self.lanes += int(clearly.sum())
             self.lowest = min(self.lowest, float(results["loss"][clearly].min()))

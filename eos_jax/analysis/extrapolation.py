@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Limit(NamedTuple):
@@ -17,7 +18,7 @@ class Limit(NamedTuple):
     error: float
 
 
-def richardson(values, ratio: float, order: float = 1.0, spacing: float = 1.0) -> Limit:
+def richardson(values: ArrayLike, ratio: float, order: float = 1.0, spacing: float = 1.0) -> Limit:
     """The limit of v(h) = v(0) + c1 h^p + c2 h^(p+q) + ... from v at h, h/r, h/r^2, ...
 
     Args:
@@ -55,7 +56,7 @@ def richardson(values, ratio: float, order: float = 1.0, spacing: float = 1.0) -
     return Limit(value, float(max(abs(value - rows[-2][0]), abs(value - rows[-2][1]))))
 
 
-def observed_order(errors, ratio: float) -> float:
+def observed_order(errors: ArrayLike, ratio: float) -> float:
     """The power with which errors fall, from the last two: log(e_{n-1}/e_n) / log r.
 
     Args:

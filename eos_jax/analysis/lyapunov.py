@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from eos_jax.loops import advance
 
 
-def lyapunov_exponent(step: Callable, x, steps: int, settle: int = 1000) -> float:
+def lyapunov_exponent(step: Callable, x: float, steps: int, settle: int = 1000) -> float:
     """Mean of log |f'(x_t)| along an orbit of x' = f(x): positive where the orbit is chaotic.
 
     Args:

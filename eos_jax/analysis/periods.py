@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eos_jax.loops import advance
 
@@ -17,7 +18,7 @@ FEIGENBAUM = 4.669201609102990
 """Limit of the ratio of successive doubling intervals of maps with a quadratic maximum."""
 
 
-def period(orbit, tolerance: float, longest: int = 64):
+def period(orbit: ArrayLike, tolerance: float, longest: int = 64) -> np.ndarray:
     """Smallest p such that x_{t+p} = x_t within a tolerance, for all t that the orbit shows.
 
     Args:
@@ -48,7 +49,9 @@ def period(orbit, tolerance: float, longest: int = 64):
     return result
 
 
-def doubling(step: Callable, p: int, x, parameter, iterations: int = 60) -> tuple[float, float]:
+def doubling(
+    step: Callable, p: int, x: float, parameter: float, iterations: int = 60
+) -> tuple[float, float]:
     """The parameter at which a cycle of period p doubles, by Newton from a nearby cycle.
 
     f^p(x) = x,  (f^p)'(x) = -1
@@ -94,7 +97,7 @@ def _doubling_equations(step):
     return jax.jit(equations), jax.jit(jax.jacfwd(equations))
 
 
-def doublings(step: Callable, x, parameter, offset, count: int) -> list[float]:
+def doublings(step: Callable, x: float, parameter: float, offset: float, count: int) -> list[float]:
     """The parameters of a whole cascade: cycles of period 1, 2, 4, ... double one after another.
 
     Each is looked for where the last two and Feigenbaum's constant put it, from a point of the
@@ -134,7 +137,7 @@ def doublings(step: Callable, x, parameter, offset, count: int) -> list[float]:
     return found
 
 
-def splitting_point(parameter, curve, lower: float, upper: float) -> float:
+def splitting_point(parameter: ArrayLike, curve: ArrayLike, lower: float, upper: float) -> float:
     """Where a curve splits in two, from how its branches part: width^2 is linear in the parameter.
 
     Near a doubling the branches lie a distance w apart, w^2 = s (p - p*) + O((p - p*)^2). The

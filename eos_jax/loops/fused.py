@@ -104,7 +104,7 @@ def _operations(jaxpr):
 
 
 @functools.cache
-def runs_in_order(dtype) -> bool:
+def runs_in_order(dtype: np.dtype) -> bool:
     """Whether this XLA:CPU runs a reduction row by row, on a map that would show it."""
 
     def step(state, constants):

@@ -7,7 +7,6 @@ from eos_jax.objectives.base import (
     Family,
     Objective,
     Parameters,
-    from_function,
     gradient,
     lift,
     loss,
@@ -15,7 +14,8 @@ from eos_jax.objectives.base import (
     register,
     registry,
 )
-from eos_jax.objectives.self_stabilization import self_stabilization
+from eos_jax.objectives.own import from_function
+from eos_jax.objectives.pytrees import flatten, from_pytree, unflatten
 
 
 def discover() -> None:
@@ -32,6 +32,7 @@ function_of_product = registry["function_of_product"].make
 quadratic_regression = registry["quadratic_regression"].make
 rank_one_factorization = registry["rank_one_factorization"].make
 scalar_product = registry["scalar_product"].make
+self_stabilization = registry["self_stabilization"].make
 uv_model = registry["uv_model"].make
 
 __all__ = [
@@ -40,7 +41,9 @@ __all__ = [
     "Parameters",
     "deep_linear_network",
     "discover",
+    "flatten",
     "from_function",
+    "from_pytree",
     "fully_connected",
     "function_of_product",
     "gradient",
@@ -53,5 +56,6 @@ __all__ = [
     "registry",
     "scalar_product",
     "self_stabilization",
+    "unflatten",
     "uv_model",
 ]

@@ -10,12 +10,16 @@ uncoupled objective is the case of one copy each.
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from eos_jax import fingerprint
 
 Parameters = Mapping[str, Any]
 """One point, or one per lane: a dict from parameter names to arrays."""
@@ -31,9 +35,13 @@ class Objective:
       parameters: names of the parameters, in order.
       copies: how many equal coordinates of the full space each parameter stands for.
       shapes: shape of each parameter at one point; () for a scalar.
-      floor: the least value of the loss; losses are judged by their excess over it.
+      floor: the least value of the loss, or a bound below it; None if not known.
       settings: the arguments that `make` rebuilds the objective from.
       eigenvalues: closed form of the full Hessian's eigenvalues at one point, if known: a tuple.
+      data: what the loss was made with, by name.
+      loss_with_data: the loss of one full point on other data of these names, if it has any;
+        `full_loss` is this function at `data`.
+      structure: of nested parameters, for `flatten` and `unflatten`; None where they are flat.
     """
 
     name: str
@@ -42,9 +50,11 @@ class Objective:
     copies: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
     floor: float | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     eigenvalues: Callable[[Parameters], tuple[jax.Array, ...]] | None = None
+    data: Mapping[str, np.ndarray] = field(default_factory=dict)
+    loss_with_data: Callable[[dict[str, tuple], Mapping[str, Any]], jax.Array] | None = None
+    structure: Any = None
 
     def __repr__(self) -> str:
         """The name, and the parameters with their copies."""
@@ -87,7 +97,7 @@ def loss_of_first_copies(objective: Objective, params: Parameters) -> Callable:
 
 def over_lanes(
     objective: Objective, function: Callable, params: Parameters, *, tile: int | None = None
-):
+) -> Any:
     """Apply a function of one point to every lane of `params`, at most `tile` lanes at a time."""
     params = as_parameters(objective, params)
     shapes = dict(zip(objective.parameters, objective.shapes))
@@ -184,94 +194,15 @@ def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
     return {name: found[name] for name in objective.parameters}
 
 
-def from_function(
-    function: Callable,
-    parameters: Sequence[str] | None = None,
-    floor: float | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    name: str | None = None,
-) -> Objective:
-    """An objective from one pure JAX function.
-
-    Args:
-      function: f(a, b) or f({"a": ..., "b": ...}), returning a scalar loss of one point. It is
-        traced once here, without values, to see that it does.
-      parameters: names of the parameters; by default the function's own argument names.
-      floor: the least value of the loss.
-      shapes: shape of each parameter that is not a scalar.
-      name: what to call it; by default the function's name.
-
-    Returns:
-      The objective.
-
-    Raises:
-      ValueError: if the names do not fit the function's arguments, if it does not return a
-        scalar, or if the floor is not finite.
-
-    Example:
-      >>> import eos_jax as eos
-      >>> def rosenbrock(a, b):
-      ...     return (1 - a) ** 2 + 100 * (b - a**2) ** 2
-      >>> obj = eos.objectives.from_function(rosenbrock)
-      >>> obj
-      Objective(rosenbrock: a, b)
-      >>> print(eos.loss(obj, {"a": 0.0, "b": 0.0}))
-      1.0
-    """
-    arguments = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-    ]
-    parameters = tuple(arguments if parameters is None else parameters)
-    if not parameters or len(set(parameters)) != len(parameters):
-        raise ValueError(
-            f"Argument `parameters` must name each parameter once, but got {parameters}."
-        )
-    if floor is not None and not float("-inf") < floor < float("inf"):
-        raise ValueError(f"Argument `floor` must be finite, but got {floor}.")
-    if len(arguments) == 1 and arguments != list(parameters):
-        call = function  # one argument that is not a parameter: it takes the dict
-    elif set(arguments) == set(parameters):
-        call = lambda point: function(*(point[a] for a in arguments))  # noqa: E731
-    elif len(arguments) == len(parameters):
-        call = lambda point: function(*point.values())  # noqa: E731
-    else:
-        raise ValueError(
-            f"Argument `function` must take {', '.join(parameters)} or one dict, but takes "
-            f"({', '.join(arguments)})."
-        )
-    shapes = shapes or {}
-    if not set(shapes) <= set(parameters):
-        raise ValueError(
-            f"Argument `shapes` must name parameters among {parameters}, but got {tuple(shapes)}."
-        )
-    shapes = {p: tuple(shapes.get(p, ())) for p in parameters}
-    result = jax.eval_shape(call, {p: jax.ShapeDtypeStruct(s, float) for p, s in shapes.items()})
-    if (
-        not hasattr(result, "dtype")
-        or result.shape
-        or not jnp.issubdtype(result.dtype, jnp.floating)
-    ):
-        raise ValueError(
-            f"Argument `function` must return a scalar loss, a real number, but returns {result}."
-        )
-    return Objective(
-        name=name or getattr(function, "__name__", "objective"),
-        full_loss=lambda full: call({p: full[p][0] for p in parameters}),
-        parameters=parameters,
-        copies=(1,) * len(parameters),
-        shapes=tuple(shapes.values()),
-        floor=None if floor is None else float(floor),
-    )
-
-
 class Family(NamedTuple):
     """A registered family of objectives: how to make one, and settings that the tests try."""
 
     make: Callable[..., Objective]
     examples: tuple[Mapping[str, Any], ...]
 
+
+MOST_SHARED = 256
+"""Objectives of one kind that are kept, so that equal ones find their compiled programs again."""
 
 registry: dict[str, Family] = {}
 """Families of objectives by name; filled by `register`, read by configurations and tests."""
@@ -291,21 +222,20 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
 
     def decorate(make: Callable[..., Objective]) -> Callable[..., Objective]:
         signature = inspect.signature(make)
-
-        @functools.cache
-        def build(frozen: tuple, kinds: tuple) -> Objective:
-            return replace(make(**dict(frozen)), settings=dict(frozen))
+        made: dict[Hashable, Objective] = {}
 
         @functools.wraps(make)
-        def wrapped(*args, **kwargs) -> Objective:
+        def wrapped(*args: Any, **kwargs: Any) -> Objective:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
-            try:
-                hash(frozen)
-            except TypeError:  # cannot be looked up; such as a table where a list belongs
-                return replace(make(**dict(frozen)), settings=dict(frozen))
-            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
+            given = {name: _frozen(value) for name, value in bound.arguments.items()}
+
+            def build() -> Objective:
+                objective = make(**given)
+                settings = {name: _recorded(value) for name, value in given.items()}
+                return replace(objective, settings={**settings, **objective.settings})
+
+            return shared(made, key_of(tuple(given.values())), build)
 
         registry[wrapped.__name__] = Family(wrapped, tuple(examples))
         return wrapped
@@ -313,7 +243,34 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
     return decorate
 
 
-def make(name: str, **settings) -> Objective:
+_lock = threading.Lock()
+
+
+def shared(made: dict[Hashable, Objective], key: Hashable, build: Callable) -> Objective:
+    """The objective made for this key before, or a new one; the last `MOST_SHARED` are kept.
+
+    Args:
+      made: objectives by key, the one used last at the end.
+      key: what the objective depends on; if it cannot be hashed, nothing is kept.
+      build: makes the objective.
+
+    Returns:
+      The objective.
+    """
+    try:
+        found = made.get(key)
+    except TypeError:  # a table where a list belongs, for example
+        return build()
+    built = build() if found is None else found
+    with _lock:
+        built = made.pop(key, built)
+        made[key] = built
+        while len(made) > MOST_SHARED:
+            del made[next(iter(made))]
+    return built
+
+
+def make(name: str, **settings: Any) -> Objective:
     """An objective by its registered name, as configurations give it.
 
     Args:
@@ -348,11 +305,24 @@ def make(name: str, **settings) -> Objective:
     return family(**settings)
 
 
-def _frozen(value):
-    """Lists as tuples, so that settings from a configuration file are hashable."""
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that settings from a configuration file can be looked up."""
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
-def _kinds(value):
-    """Types of a frozen setting and of everything in it."""
-    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
+def key_of(value: Any) -> Hashable:
+    """What a setting is looked up by: arrays by content; 1, 1.0 and True are not equal."""
+    if isinstance(value, tuple):
+        return tuple(map(key_of, value))
+    return (type(value), fingerprint.of_arrays({"": value}) if _is_array(value) else value)
+
+
+def _recorded(value: Any) -> Any:
+    """A setting as configurations record it: arrays by their fingerprints."""
+    if isinstance(value, tuple):
+        return tuple(map(_recorded, value))
+    return f"sha256:{fingerprint.of_arrays({'': value})}" if _is_array(value) else value
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | jax.Array)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eos_jax.objectives.checks import check_choice, check_count
+from eos_jax.checks import check_choice, check_count
 
 CIFAR10_RECORD = 3073  # one byte of label, then 32 x 32 pixels of red, green and blue
 CIFAR10_CLASSES = 10
@@ -142,7 +142,7 @@ DATASETS = ("gaussian", "digits", "cifar10")
 """Data sets that configurations may name."""
 
 
-def standardised(values: np.ndarray, axis) -> np.ndarray:
+def standardised(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
     """The values with mean 0 and variance 1 along `axis`; 0 where they do not vary.
 
     Example:
@@ -173,7 +173,7 @@ def targets_of(ranks: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes)[ranks]
 
 
-def _check_selection(samples, classes) -> None:
+def _check_selection(samples: int, classes: Sequence[int]) -> None:
     check_count("samples", samples)
     if (
         not isinstance(classes, tuple | list)
@@ -190,7 +190,7 @@ def _check_selection(samples, classes) -> None:
         )
 
 
-def _first_of_each(labels, samples, classes) -> np.ndarray:
+def _first_of_each(labels: np.ndarray, samples: int, classes: Sequence[int]) -> np.ndarray:
     """Indices of the first samples of each class, in the order of the file."""
     share = samples // len(classes)
     found = {label: np.flatnonzero(labels == label)[:share] for label in classes}
@@ -203,12 +203,12 @@ def _first_of_each(labels, samples, classes) -> np.ndarray:
     return np.sort(np.concatenate(list(found.values())))
 
 
-def _ranks(labels, classes) -> np.ndarray:
+def _ranks(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     """Position of each label in `classes`."""
     return np.argmax(labels[:, None] == np.asarray(classes), axis=1)
 
 
-def _cifar10_records(path) -> np.ndarray:
+def _cifar10_records(path: Path) -> np.ndarray:
     """The records of one file, shape (records, 3073), uint8."""
     size = path.stat().st_size
     if size == 0 or size % CIFAR10_RECORD:

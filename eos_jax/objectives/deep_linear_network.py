@@ -10,11 +10,12 @@ import functools
 import itertools
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import check_sizes
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_sizes
 
 
 @register(
@@ -58,7 +59,7 @@ def deep_linear_network(
     target = _diagonal(sizes[-1], sizes[0], values)
     lost = sorted(values, reverse=True)[min(sizes) :]
 
-    def full_loss(full):
+    def full_loss(full: dict[str, tuple]) -> jax.Array:
         product = functools.reduce(
             lambda done, name: full[name][0] @ done, names[1:], full["W1"][0]
         )
@@ -138,7 +139,7 @@ def balanced_eigenvalues(depth: int, singular_values: Sequence[float]) -> np.nda
     return np.sum([np.outer(roots ** (depth - 1 - k), roots**k) for k in range(depth)], axis=0)
 
 
-def _checked_values(sizes, values) -> tuple[float, ...]:
+def _checked_values(sizes: Sequence[int], values: Sequence[float] | None) -> tuple[float, ...]:
     count = min(sizes[0], sizes[-1])
     values = (1.0,) * count if values is None else values
     if (
@@ -153,7 +154,7 @@ def _checked_values(sizes, values) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _diagonal(rows, columns, values) -> np.ndarray:
+def _diagonal(rows: int, columns: int, values: Sequence[float]) -> np.ndarray:
     matrix = np.zeros((rows, columns))
     matrix[range(len(values)), range(len(values))] = values
     return matrix

@@ -1,22 +1,21 @@
 """Fully connected networks trained on a fixed data set, so that the loss is a function of weights.
 
-The data are part of the objective, not an argument of its loss: gradient descent on all of them
-is what has an edge of stability. `fully_connected` takes the data by name, so that equal settings
-give the same object and a configuration can rebuild it; `fully_connected_from_arrays` takes them
-as arrays and gives a new object each time (keep it: programs are compiled once per object).
+The data are part of the objective: gradient descent on all of them is what has an edge of
+stability. They are named, so that a configuration can rebuild them, or given as arrays; equal
+settings and equal arrays give the same object. `loss_with_data` takes others.
 """
 
-import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import check_choice, check_sizes
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_choice, check_sizes
-from eos_jax.objectives.datasets import load
+from eos_jax.objectives.datasets import DATASETS, load
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -46,12 +45,12 @@ def fully_connected(
     activation: str = "relu",
     loss: str = "mse",
     bias: bool = True,
-    data: str = "digits",
+    data: str | tuple[Any, Any] = "digits",
     samples: int = 50,
     classes: Sequence[int] = (0, 1),
     folder: str | None = None,
 ) -> Objective:
-    r"""The full-batch loss of f(x) = W_L a(... a(W_1 x + b_1) ...) + b_L on a named data set.
+    r"""The full-batch loss of f(x) = W_L a(... a(W_1 x + b_1) ...) + b_L on all examples.
 
     With n samples, mse is sum |f(x) - t|^2 / (2 n); cross_entropy the mean of log(1 + e^(-t f))
     for one output and targets t of -1 and +1, of log sum e^f - t.f for several.
@@ -64,80 +63,43 @@ def fully_connected(
       activation: "relu", "elu", "tanh" or "linear"; the last layer has none.
       loss: "mse" or "cross_entropy".
       bias: whether layers have biases.
-      data: "digits", "cifar10" or "gaussian".
-      samples: how many examples, the same number of each class.
-      classes: labels of the classes; two need one output, more one output each.
+      data: "digits", "cifar10" or "gaussian"; or a pair of arrays, inputs of shape
+        (samples, sizes[0]) and targets of shape (samples, sizes[-1]) or, for one output,
+        (samples,). For cross_entropy targets are between -1 and 1 if there is one output (t stands
+        for the probability (1 + t)/2), else probabilities that sum to 1.
+      samples: named data: how many examples, the same number of each class.
+      classes: named data: labels of the classes; two need one output, more one output each.
       folder: cifar10: where its files are.
 
     Returns:
-      The objective; parameters W1, b1, W2, ..., W_l of shape (sizes[l], sizes[l-1]).
+      The objective; parameters W1, b1, W2, ..., W_l of shape (sizes[l], sizes[l-1]), data `inputs`
+      and `targets`. Its floor is exact for mse with activation "linear"; otherwise it is the floor
+      of the loss over all functions.
 
     Raises:
-      ValueError: if a setting is not as described, or the sizes do not fit the data.
+      ValueError: if a setting is not as described, an array not finite, or the sizes do not fit.
       ImportError: if digits are asked for and scikit-learn is not installed.
       FileNotFoundError: if CIFAR-10's files are not in the folder.
 
     Example:
-      >>> import eos_jax as eos
+      >>> import eos_jax as eos, numpy as np
       >>> obj = eos.objectives.fully_connected((3, 4, 1), data="gaussian", samples=6)
       >>> obj, obj.shapes
       (Objective(fully_connected: W1, b1, W2, b2), ((4, 3), (4,), (1, 4), (1,)))
+      >>> own = (np.eye(2), np.ones(2))
+      >>> obj = eos.objectives.fully_connected((2, 1), bias=False, data=own)
+      >>> print(eos.loss(obj, {"W1": np.array([[1.0, 3.0]])}))  # (0^2 + 2^2) / (2 * 2)
+      1.0
 
     Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge
     of stability"; Zhu et al. 2023, figure 1 and section 6.
     """
     check_sizes(sizes)
-    chosen = load(data, samples, classes, folder, features=sizes[0])
-    return fully_connected_from_arrays(*chosen, sizes, activation, loss, bias)
-
-
-def fully_connected_from_arrays(
-    inputs,
-    targets,
-    sizes: Sequence[int],
-    activation: str = "relu",
-    loss: str = "mse",
-    bias: bool = True,
-) -> Objective:
-    r"""The full-batch loss of a fully connected network on the arrays given.
-
-    Args:
-      inputs: shape (samples, sizes[0]).
-      targets: shape (samples, sizes[-1]). For cross_entropy between -1 and 1 if there is one
-        output (t stands for the probability (1 + t)/2), else probabilities that sum to 1.
-      sizes: as in `fully_connected`.
-      activation: as in `fully_connected`.
-      loss: as in `fully_connected`.
-      bias: as in `fully_connected`.
-
-    Returns:
-      The objective, not cached and without settings to rebuild it from. Its floor is exact for
-      mse with activation "linear"; otherwise it is the floor of the loss over all functions.
-
-    Raises:
-      ValueError: if a setting is not as described, an array not finite, or the sizes do not fit.
-
-    Example:
-      >>> import eos_jax as eos, numpy as np
-      >>> from eos_jax.objectives.fully_connected import fully_connected_from_arrays
-      >>> obj = fully_connected_from_arrays(np.eye(2), np.ones((2, 1)), (2, 1), bias=False)
-      >>> print(eos.loss(obj, {"W1": np.array([[1.0, 3.0]])}))  # (0^2 + 2^2) / (2 * 2)
-      1.0
-
-    Source: as `fully_connected`.
-    """
-    check_sizes(sizes)
     check_choice("activation", activation, ACTIVATIONS)
     check_choice("loss", loss, LOSSES)
-    inputs, targets = np.array(inputs, float), np.array(targets, float)
-    for name, array, size in (("inputs", inputs, sizes[0]), ("targets", targets, sizes[-1])):
-        if array.ndim != 2 or array.shape[1] != size or len(array) != len(inputs) or not len(array):
-            raise ValueError(
-                f"Argument `{name}` must have the shape ({len(inputs) or 'samples'}, {size}) that "
-                f"sizes {tuple(sizes)} need, but got {array.shape}."
-            )
-        if not np.isfinite(array).all():
-            raise ValueError(f"Argument `{name}` must be finite, but is not.")
+    named = isinstance(data, str)
+    chosen = load(data, samples, classes, folder, features=sizes[0]) if named else data
+    inputs, targets = _checked_arrays(chosen, sizes)
     if loss == "cross_entropy":
         _check_probabilities(targets)
 
@@ -147,33 +109,38 @@ def fully_connected_from_arrays(
         names += layer if bias else layer[:1]
         shapes += [(rows, columns), (rows,)] if bias else [(rows, columns)]
     nonlinear = ACTIVATIONS[activation]
-    mean_loss = functools.partial(_mean_squared if loss == "mse" else _mean_cross_entropy, targets)
+    mean_loss = _mean_squared if loss == "mse" else _mean_cross_entropy
 
-    def full_loss(full):
-        values = jnp.asarray(inputs, full["W1"][0].dtype)
+    def loss_with_data(full: dict[str, tuple], data: Mapping[str, Any]) -> jax.Array:
+        dtype = full["W1"][0].dtype
+        values = jnp.asarray(data["inputs"], dtype)
         for weights, biases in layers:
             # the highest precision: on a GPU the default may round products to 10 bits
             values = jnp.matmul(values, full[weights][0].T, precision="highest")
             values = values + full[biases][0] if bias else values
             values = values if weights == layers[-1][0] else nonlinear(values)
-        return mean_loss(values)
+        return mean_loss(data["targets"], values)
 
+    arrays = {"inputs": inputs, "targets": targets}
     if loss == "cross_entropy":
         floor = _mean_entropy(targets)
     else:
         floor = _linear_floor(inputs, targets, min(sizes), bias) if activation == "linear" else 0.0
     return Objective(
         name="fully_connected",
-        full_loss=full_loss,
+        full_loss=lambda full: loss_with_data(full, arrays),
         parameters=tuple(names),
         copies=(1,) * len(names),
         shapes=tuple(shapes),
         floor=floor,
+        settings={} if named else {"samples": len(inputs)},
+        data=arrays,
+        loss_with_data=loss_with_data,
     )
 
 
 def initial_parameters(
-    objective: Objective, key: jax.Array, factors: float | Sequence[float] = 1.0, dtype=None
+    objective: Objective, key: jax.Array, factors: float | Sequence[float] = 1.0, dtype: Any = None
 ) -> dict[str, jax.Array]:
     r"""Random weights of a network: W_l normal with deviation factor_l / sqrt(fan-in), b_l zero.
 
@@ -182,12 +149,12 @@ def initial_parameters(
     Args:
       objective: one whose matrices are its layers, in order, as `fully_connected` and
         `deep_linear_network` make.
-      key: as `jax.random.key(0)`.
+      key: as `jax.random.key(0)`; or an array of keys, one for each lane.
       factors: one for all layers, or one per layer.
       dtype: of the parameters; JAX's default float if None.
 
     Returns:
-      Parameters of the objective, one point.
+      Parameters of the objective, one point; from an array of keys with its axes in front.
 
     Raises:
       ValueError: if the objective has other parameters than matrices and vectors, or the number of
@@ -216,6 +183,9 @@ def initial_parameters(
             f"Argument `factors` must be one number or {layers}, one per layer, but got {factors}."
         )
     dtype = jnp.result_type(float) if dtype is None else dtype
+    typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim > (0 if typed else 1):
+        return jax.vmap(lambda one: initial_parameters(objective, one, per_layer, dtype))(key)
     draws = iter(zip(jax.random.split(key, layers), per_layer))
     params = {}
     for name, shape in zip(objective.parameters, objective.shapes):
@@ -228,18 +198,44 @@ def initial_parameters(
     return params
 
 
-def _mean_squared(targets, outputs):
+def _checked_arrays(data: Any, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets, copied, of two axes and read-only."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            f"Argument `data` must be one of {', '.join(DATASETS)} or a pair of arrays, inputs and "
+            f"targets, but got {data!r}."
+        )
+    try:
+        inputs, targets = np.array(data[0], float), np.array(data[1], float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Argument `data` must be a pair of arrays of numbers: {error}.") from None
+    if targets.ndim == 1 and sizes[-1] == 1:
+        targets = targets[:, None]
+    for name, array, size in (("inputs", inputs, sizes[0]), ("targets", targets, sizes[-1])):
+        if array.ndim != 2 or array.shape[1] != size or len(array) != len(inputs) or not len(array):
+            rows = len(inputs) if inputs.ndim and len(inputs) else "samples"
+            raise ValueError(
+                f"Argument `data` must have {name} of the shape ({rows}, {size}) that sizes "
+                f"{tuple(sizes)} need, but got {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"Argument `data` must have finite {name}, but they are not.")
+        array.setflags(write=False)
+    return inputs, targets
+
+
+def _mean_squared(targets: np.ndarray | jax.Array, outputs: jax.Array) -> jax.Array:
     return jnp.sum((outputs - jnp.asarray(targets, outputs.dtype)) ** 2) / (2 * len(targets))
 
 
-def _mean_cross_entropy(targets, outputs):
+def _mean_cross_entropy(targets: np.ndarray | jax.Array, outputs: jax.Array) -> jax.Array:
     targets = jnp.asarray(targets, outputs.dtype)
     if targets.shape[1] == 1:
         return jnp.mean(jax.nn.softplus(outputs) - (1 + targets) / 2 * outputs)
     return jnp.mean(jax.nn.logsumexp(outputs, axis=1) - jnp.sum(targets * outputs, axis=1))
 
 
-def _check_probabilities(targets) -> None:
+def _check_probabilities(targets: np.ndarray) -> None:
     if targets.shape[1] == 1:
         if np.abs(targets).max() > 1:
             raise ValueError(
@@ -254,13 +250,13 @@ def _check_probabilities(targets) -> None:
         )
 
 
-def _mean_entropy(targets) -> float:
+def _mean_entropy(targets: np.ndarray) -> float:
     """What cross-entropy cannot go below: the entropy of the targets, 0 for hard labels."""
     p = np.hstack([1 - targets, 1 + targets]) / 2 if targets.shape[1] == 1 else targets
     return float(-np.sum(p * np.log(np.where(p > 0, p, 1.0))) / len(p)) + 0.0
 
 
-def _linear_floor(inputs, targets, rank, bias) -> float:
+def _linear_floor(inputs: np.ndarray, targets: np.ndarray, rank: int, bias: bool) -> float:
     """Least mse of an affine (or linear) map of at most this rank: reduced-rank regression."""
     if bias:
         inputs, targets = inputs - inputs.mean(axis=0), targets - targets.mean(axis=0)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_choice, check_finite
+from eos_jax.checks import check_choice, check_finite
+from eos_jax.objectives.base import Objective, Parameters, register
 from eos_jax.objectives.scalar_product import half_square
 
 LINKS = ("square", "root", "log_cosh", "cross_entropy")
@@ -35,7 +35,7 @@ def log_cosh(argument: jax.Array) -> jax.Array:
 
 
 @log_cosh.defjvp
-def _log_cosh_jvp(primals, tangents):
+def _log_cosh_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (argument,), (tangent,) = primals, tangents
     return log_cosh(argument), jnp.tanh(argument) * tangent
 
@@ -165,7 +165,7 @@ def function_of_product(link: str = "square", target: float | None = None) -> Ob
     _, floor = link_minimum(link, target)
     first, second = jax.grad(function), jax.grad(jax.grad(function))
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         x, y = jnp.asarray(params["x"]), jnp.asarray(params["y"])
         product = x * y
         slope, bend = first(product), second(product)
@@ -185,7 +185,7 @@ def function_of_product(link: str = "square", target: float | None = None) -> Ob
     )
 
 
-def _checked_target(link, target) -> float:
+def _checked_target(link: str, target: float | None) -> float:
     """The target, the link's own by default."""
     check_choice("link", link, LINKS)
     if target is None:

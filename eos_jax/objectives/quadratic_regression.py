@@ -16,12 +16,13 @@ Agarwala et al. print (1 - E): their energy has the opposite sign.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_finite
+from eos_jax.checks import check_finite
+from eos_jax.objectives.base import Objective, Parameters, register
 from eos_jax.objectives.scalar_product import half_square, numbered
 
 
@@ -70,10 +71,10 @@ def quadratic_regression(
     check_finite("offset", offset)
     names = tuple("xyzw"[: len(curvatures)]) if len(curvatures) <= 4 else numbered(len(curvatures))
 
-    def model(values):
+    def model(values: Sequence[Any]) -> jax.Array:
         return offset + sum(q / 2 * value * value for q, value in zip(curvatures, values))
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         x, y = (jnp.asarray(params[name]) for name in names)
         value, (first, second) = model((x, y)), curvatures
         # the diagonal is the square of the gradient (q_i theta_i) of z, plus z q_i
@@ -95,7 +96,12 @@ def quadratic_regression(
     )
 
 
-def normalised_step(value, kernel, energy, epsilon) -> tuple[jax.Array, jax.Array]:
+def normalised_step(
+    value: float | jax.Array,
+    kernel: float | jax.Array,
+    energy: float | jax.Array,
+    epsilon: float | jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     r"""One step of the normalised dynamics of z and T for Q = diag(1, -eps).
 
     z' = z - T z + 1/2 z^2 T1, T' = T - 2 z T1 + z^2 T2, with T1 = (1-eps) T + 2 eps (z-E) and
@@ -117,6 +123,7 @@ def normalised_step(value, kernel, energy, epsilon) -> tuple[jax.Array, jax.Arra
 
     Source: Agarwala et al. 2022, section 2.
     """
+    value, kernel = jnp.asarray(value), jnp.asarray(kernel)
     first = (1 - epsilon) * kernel + 2 * epsilon * (value - energy)
     second = (1 - epsilon) * first + epsilon * kernel
     return (
@@ -125,7 +132,9 @@ def normalised_step(value, kernel, energy, epsilon) -> tuple[jax.Array, jax.Arra
     )
 
 
-def normalised_coordinates(params, curvatures, offset, eta) -> tuple[jax.Array, jax.Array]:
+def normalised_coordinates(
+    params: Parameters, curvatures: Sequence[float], offset: float, eta: float | jax.Array
+) -> tuple[jax.Array, jax.Array]:
     r"""The normalised z and T of a point of `quadratic_regression` with two parameters.
 
     z = eta q_1 (offset + 1/2 sum q_i theta_i^2), T = eta sum (q_i theta_i)^2; the energy is
@@ -150,7 +159,7 @@ def normalised_coordinates(params, curvatures, offset, eta) -> tuple[jax.Array, 
     return eta * curvatures[0] * value, eta * sum((q * theta) ** 2 for q, theta in pairs)
 
 
-def final_kernel(energy, epsilon):
+def final_kernel(energy: float, epsilon: float) -> float:
     r"""T at the end of an orbit that stayed long at the edge: 2 - (1 + E) eps/2, to O(eps^2).
 
     Args:

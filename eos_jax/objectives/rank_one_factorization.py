@@ -9,10 +9,11 @@ For d >= 2 there are other minima: where x.y = 0 the loss is d/4 and stationary,
 |x| |y| > sqrt 2 no direction leads down. Unaligned starts may end there, 1/4 above the floor.
 """
 
+import jax
 import jax.numpy as jnp
 
+from eos_jax.checks import check_count
 from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_count
 
 
 @register(examples=({"dimension": 2}, {"dimension": 3}))
@@ -41,7 +42,7 @@ def rank_one_factorization(dimension: int) -> Objective:
     check_count("dimension", dimension)
     floor = (dimension - 1) / 4
 
-    def full_loss(full):
+    def full_loss(full: dict[str, tuple]) -> jax.Array:
         (x,), (y,) = full["x"], full["y"]
         square = jnp.sum(x * y) ** 2
         # each bracket vanishes at a minimum: no large terms cancel but in the misalignment

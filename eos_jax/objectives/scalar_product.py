@@ -6,13 +6,17 @@ once, and the half square has its residual, exactly, as derivative.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from eos_jax.objectives.base import Objective, register
+from eos_jax.objectives.base import Objective, Parameters, register
+
+MOST_SCALARS = 1024
+"""Scalars of the full space at most; each is an operation of every step."""
 
 
 @jax.custom_jvp
@@ -22,7 +26,7 @@ def half_square(residual: jax.Array) -> jax.Array:
 
 
 @half_square.defjvp
-def _half_square_jvp(primals, tangents):
+def _half_square_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (residual,), (tangent,) = primals, tangents
     return half_square(residual), residual * tangent
 
@@ -50,10 +54,10 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
         which all four are equal.
 
     Returns:
-      The objective.
+      The objective; its data are `target`, the 1 that the product is compared with.
 
     Raises:
-      ValueError: if a multiplicity is not a positive integer.
+      ValueError: if a multiplicity is not a positive integer, or they sum to more than 1024.
 
     Example:
       >>> import eos_jax as eos
@@ -64,28 +68,23 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
 
     Source: Zhu et al. 2023, equation (1) and section 4.
     """
-    copies: Any = multiplicities
-    if _is_count(multiplicities):
-        copies = (1,) * copies
-    if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
-        raise ValueError(
-            "Argument `multiplicities` must be a positive integer or a sequence of them, "
-            f"but got {multiplicities!r}."
-        )
+    copies = _checked_copies(multiplicities)
     names = tuple("xyzw"[: len(copies)]) if len(copies) <= 4 else numbered(len(copies))
 
-    def full_loss(full):
+    def product(full: dict[str, tuple]) -> jax.Array:
         factors = [full[n][c] for c in range(max(copies)) for n in names if c < len(full[n])]
-        return half_square(tree_product(factors) - 1)
+        return tree_product(factors)
 
     return Objective(
         name="scalar_product",
-        full_loss=full_loss,
+        full_loss=lambda full: half_square(product(full) - 1),
         parameters=names,
         copies=copies,
         shapes=((),) * len(copies),
         floor=0.0,
         eigenvalues=_closed_eigenvalues(names, copies) if len(copies) <= 2 else None,
+        data={"target": np.asarray(1.0)},
+        loss_with_data=lambda full, data: half_square(product(full) - data["target"]),
     )
 
 
@@ -103,11 +102,30 @@ def tree_product(factors: Sequence[jax.Array]) -> jax.Array:
     return factors[0]
 
 
-def _is_count(value) -> bool:
+def _checked_copies(multiplicities: Any) -> tuple[int, ...]:
+    """Copies of each parameter."""
+    free = _is_count(multiplicities)
+    copies = (multiplicities,) if free else multiplicities
+    if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
+        raise ValueError(
+            "Argument `multiplicities` must be a positive integer or a sequence of them, "
+            f"but got {multiplicities!r}."
+        )
+    if sum(copies) > MOST_SCALARS:  # refused before anything of that size is made
+        raise ValueError(
+            f"Argument `multiplicities` must give at most {MOST_SCALARS} scalars in all, "
+            f"but got {multiplicities!r}."
+        )
+    return (1,) * copies[0] if free else copies
+
+
+def _is_count(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0
 
 
-def _closed_eigenvalues(names, copies):
+def _closed_eigenvalues(
+    names: tuple[str, ...], copies: tuple[int, ...]
+) -> Callable[[Parameters], tuple[jax.Array, ...]]:
     r"""Eigenvalues of the full Hessian at a coupled point with one or two parameters.
 
     Directions that pull two copies of x_i apart have eigenvalue -r P / x_i^2 (m_i - 1 of them);
@@ -117,11 +135,11 @@ def _closed_eigenvalues(names, copies):
     coordinates are no exception.
     """
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         values = [jnp.asarray(params[n]) for n in names]
         residual = tree_product([v for v, m in zip(values, copies) for _ in range(m)]) - 1
 
-        def product_without(*left_out):
+        def product_without(*left_out: int) -> jax.Array:
             powers = [m - left_out.count(i) for i, m in enumerate(copies)]
             factors = [v for v, m in zip(values, powers) for _ in range(m)]
             return tree_product(factors) if factors else jnp.ones_like(values[0])

@@ -7,17 +7,17 @@ alpha pushes y up (progressive sharpening). With S = 2/eta gradient descent is
 whose two-step flow conserves y^2/2 + beta x^2/4 - alpha log|x| and circles the point
 x^2 = 2 alpha/beta, y = 0 with angular frequency eta sqrt(2 alpha).
 
-The loss falls without end along v: there is no minimum to converge to. Registered families have a
-finite floor, so this one is not registered: configurations cannot name it, and each call gives a
-new object.
+The loss falls without end along v: there is no minimum to converge to.
 """
 
+import jax
 import jax.numpy as jnp
 
-from eos_jax.objectives.base import Objective
-from eos_jax.objectives.checks import check_finite
+from eos_jax.checks import check_finite
+from eos_jax.objectives.base import Objective, Parameters, register
 
 
+@register(examples=({}, {"sharpness": 5.0, "alpha": 0.5, "beta": 2.0}))
 def self_stabilization(sharpness: float = 10.0, alpha: float = 1.0, beta: float = 1.0) -> Objective:
     r"""1/2 (S + sqrt(beta) v) x^2 - alpha v / sqrt(beta), in x and v.
 
@@ -30,7 +30,7 @@ def self_stabilization(sharpness: float = 10.0, alpha: float = 1.0, beta: float 
       beta: squared norm of the gradient of the sharpness, positive.
 
     Returns:
-      The objective. It has no minimum: its floor is -inf, and no orbit of it converges.
+      The objective. It has no floor and no minimum: no orbit of it converges.
 
     Raises:
       ValueError: if S is not finite, or alpha or beta not positive.
@@ -50,23 +50,22 @@ def self_stabilization(sharpness: float = 10.0, alpha: float = 1.0, beta: float 
             raise ValueError(f"Argument `{name}` must be positive, but got {value}.")
     root = beta**0.5
 
-    def full_loss(full):
+    def full_loss(full: dict[str, tuple]) -> jax.Array:
         (x,), (v,) = full["x"], full["v"]
         return (sharpness + root * v) * x * x / 2 - alpha / root * v
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         x, v = jnp.asarray(params["x"]), jnp.asarray(params["v"])
         half = (sharpness + root * v) / 2
         spread = jnp.sqrt(half**2 + beta * x * x)
         return half + spread, half - spread
 
     return Objective(
-        settings={"sharpness": sharpness, "alpha": alpha, "beta": beta},
         name="self_stabilization",
         full_loss=full_loss,
         parameters=("x", "v"),
         copies=(1, 1),
         shapes=((), ()),
-        floor=float("-inf"),
+        floor=None,
         eigenvalues=eigenvalues,
     )

@@ -8,10 +8,11 @@ For target 0 and 2 < eta lambda_0 < 4 this is the catapult; a target that is not
 progressive sharpening and period doubling at the edge of stability.
 """
 
+import jax
 import jax.numpy as jnp
 
-from eos_jax.objectives.base import Objective, register
-from eos_jax.objectives.checks import check_count, check_finite
+from eos_jax.checks import check_count, check_finite
+from eos_jax.objectives.base import Objective, Parameters, register
 from eos_jax.objectives.scalar_product import half_square
 
 _CLOSED_WIDTH = 64  # beyond it, thousands of equal eigenvalues cost more than they say
@@ -55,10 +56,10 @@ def uv_model(width: int, input: float = 1.0, target: float = 0.0) -> Objective:
         raise ValueError("Argument `input` must not be 0, but got 0.")
     scale = input / width**0.5
 
-    def full_loss(full):
+    def full_loss(full: dict[str, tuple]) -> jax.Array:
         return half_square(scale * jnp.sum(full["u"][0] * full["v"][0]) - target)
 
-    def eigenvalues(params):
+    def eigenvalues(params: Parameters) -> tuple[jax.Array, ...]:
         # in (u + v, u - v)/sqrt(2) the model is c (|p|^2 - |q|^2)/2, and the Hessian a diagonal
         # of +-c r plus the square of the gradient c (p, -q)
         u, v = jnp.asarray(params["u"]), jnp.asarray(params["v"])

@@ -7,7 +7,7 @@ lane of a sweep carries its own accumulator.
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from eos_jax.sample import Sample
@@ -19,8 +19,8 @@ class Label(NamedTuple):
     Attributes:
       long_name: what it is, in words.
       units: its units; "1" for none.
-      dims: names of its own dimensions, one for each axis of the result; "step" stands for the
-        steps of the last samples, as many as the axis is long. Without them they are numbered.
+      dims: names of its own first dimensions; "step" stands for the steps of the last samples, as
+        many as the axis is long. Dimensions without a name are numbered.
     """
 
     long_name: str = ""
@@ -69,7 +69,7 @@ class Observer:
     init: Init
     update: Change
     finalize: Finalize
-    labels: Label | Mapping[str, Label] = Label()
+    labels: Label | Mapping[str, Label] = field(default_factory=Label)
     by_index: bool = False
 
 
@@ -95,7 +95,7 @@ def register(make: Factory) -> Factory:
                 return make(*args, **kwargs)
             raise
 
-    registry[make.__name__] = wrapped
+    registry[getattr(make, "__name__", "observer")] = wrapped
     return wrapped
 
 
@@ -175,4 +175,6 @@ def results_of(name: str, observer: Observer, result: Any) -> dict[str, tuple[An
         return {name or "observed": (result, label)}
     labels = observer.labels if isinstance(observer.labels, Mapping) else {}
     joined = (lambda entry: f"{name}_{entry}") if name else str
-    return {joined(entry): (leaf, labels.get(entry, Label(entry))) for entry, leaf in result.items()}
+    return {
+        joined(entry): (leaf, labels.get(entry, Label(entry))) for entry, leaf in result.items()
+    }

@@ -106,4 +106,3 @@ def _length(rows: Mapping[str, jax.Array]) -> int:
 
 def _unknown(dtype):
     return jnp.nan if jnp.issubdtype(dtype, jnp.floating) else -1
-

@@ -17,9 +17,9 @@ from typing import Any
 import jax
 
 from eos_jax.machine import cores
-from eos_jax.results.provenance import RECORDED_PACKAGES, package_version
 from eos_jax.paper.claims import Claim, Measurement
 from eos_jax.paper.settings import written
+from eos_jax.results.provenance import RECORDED_PACKAGES, package_version
 
 PACKAGES = (*RECORDED_PACKAGES, "optax", "matplotlib", "xarray")
 INTRODUCTION = (

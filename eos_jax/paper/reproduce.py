@@ -11,11 +11,11 @@ from os import PathLike
 from pathlib import Path
 
 from eos_jax import plots
-from eos_jax.results import store
 from eos_jax.paper import report
 from eos_jax.paper.claims import Measurement, claims
 from eos_jax.paper.figures import figures
 from eos_jax.paper.settings import stamped
+from eos_jax.results import store
 
 GROUPS = ("all", "figures", "claims")
 _SECONDS_OF_A_CLAIM = (1.5, 0.8)

@@ -42,7 +42,8 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
     coords = _coordinates(work)
     variables = {}
     for name, result in job.results(work).items():
-        own = result.label.dims or tuple(f"{_stem(name)}_{i}" for i in range(len(result.shape)))
+        rest = len(result.shape) - len(result.label.dims)
+        own = (*result.label.dims, *(f"{_stem(name)}_{i}" for i in range(rest)))
         for dim, length in zip(own, result.shape):
             if dim == "step":
                 coords.setdefault("step", _steps(work, length))

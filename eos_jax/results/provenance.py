@@ -5,6 +5,7 @@ may be a user's own code, enters by the hash of the traced step with all that is
 constant included, so that a result of other data is told apart.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ def describe(work: Job) -> dict[str, Any]:
         "objective": {"name": objective.name, **objective.settings, "floor": objective.floor},
         "data_sha256": {n: fingerprint.of_arrays({n: v}) for n, v in objective.data.items()},
         "rule": {"name": rule.name, **rule.settings},
-        "mathematics_sha256": _mathematics(work),
+        "mathematics_sha256": _mathematics(job.bare_program(work), work.dtype),
         "axes": {
             name: {"along": grid.along.get(name), **_summary(value)}
             for name, value in grid.values.items()
@@ -100,16 +101,18 @@ def _summary(value):
             "sha256": digest}  # fmt: skip
 
 
-def _mathematics(work):
-    with job.precision(work):
+@functools.lru_cache(maxsize=256)
+def _mathematics(program, dtype):
+    """The hash of one step with all that is measured and recorded."""
+    objective, rule = program.objective, program.rule
+    with jax.enable_x64(dtype == "float64"):
         point = {
-            name: jax.ShapeDtypeStruct(shape, work.dtype)
-            for name, shape in zip(work.objective.parameters, work.objective.shapes)
+            name: jax.ShapeDtypeStruct(shape, dtype)
+            for name, shape in zip(objective.parameters, objective.shapes)
         }
         hyper = {
-            name: jax.ShapeDtypeStruct((), "uint32" if name == "seed" else work.dtype)
-            for name in work.rule.hyperparameters
+            name: jax.ShapeDtypeStruct((), "uint32" if name == "seed" else dtype)
+            for name in rule.hyperparameters
         }
-        program = job.program(work, 1, "cpu")
         traced = jax.make_jaxpr(lambda p, h: engine.first_step(program, p, h))(point, hyper)
         return fingerprint.digest(traced)

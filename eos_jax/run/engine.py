@@ -256,7 +256,9 @@ def _judge(program, lanes, rows, horizon):
 
 
 @_compiled
-def begin(program: Program, params, hyper) -> Lanes:
+def begin(
+    program: Program, params: Mapping[str, jax.Array], hyper: Mapping[str, jax.Array]
+) -> Lanes:
     """Lanes at their starts, which are their first samples."""
     return jax.vmap(functools.partial(_begin, program))(params, hyper)
 
@@ -273,7 +275,9 @@ def _begin(program, params, hyper):
 
 
 @functools.partial(_compiled, donate_argnums=1)
-def run(program: Program, lanes: Lanes, groups, blocks, horizon):
+def run(
+    program: Program, lanes: Lanes, groups: jax.Array, blocks: jax.Array, horizon: jax.Array
+) -> tuple[Lanes, jax.Array]:
     """Advance the first groups by some blocks each; also says which lanes look decided.
 
     A lane that does, or that has less than a block to its horizon, stays at its block's beginning.
@@ -296,7 +300,14 @@ def run(program: Program, lanes: Lanes, groups, blocks, horizon):
 
 
 @_compiled
-def decide(program: Program, lanes: Lanes, chosen, groups, horizon, heed):
+def decide(
+    program: Program,
+    lanes: Lanes,
+    chosen: jax.Array,
+    groups: jax.Array,
+    horizon: jax.Array,
+    heed: jax.Array,
+) -> tuple[dict[str, jax.Array], Lanes]:
     """Replay one block of the chosen lanes, stopping each at the first point that may decide it.
 
     Args:
@@ -322,13 +333,13 @@ def decide(program: Program, lanes: Lanes, chosen, groups, horizon, heed):
 
 
 @functools.partial(_compiled, donate_argnums=1)
-def move(program: Program, lanes: Lanes, holes, sources) -> Lanes:
+def move(program: Program, lanes: Lanes, holes: jax.Array, sources: jax.Array) -> Lanes:
     """Copy the lanes at `sources` into the places `holes`; a place beyond the end means none."""
     return jax.tree.map(lambda leaf: leaf.at[holes].set(leaf[sources], mode="drop"), lanes)
 
 
 @functools.partial(_compiled, donate_argnums=1)
-def put_back(program: Program, lanes: Lanes, ends: Lanes, places) -> Lanes:
+def put_back(program: Program, lanes: Lanes, ends: Lanes, places: jax.Array) -> Lanes:
     """Lanes that were replayed and not decided, where their blocks ended."""
     return jax.tree.map(lambda leaf, end: leaf.at[places].set(end, mode="drop"), lanes, ends)
 
@@ -414,7 +425,8 @@ def _results(program, lane, heed, horizon):
     minimum = curvature.minimum_nearby(objective, here.params) if stop else here.params
     pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), dict(here.params), dict(minimum))
     bends = jax.vmap(lambda params: _bends(program, here._replace(params=params)))(pair)
-    at_point, at_minimum = (jax.tree.map(lambda leaf: leaf[i], bends) for i in (0, 1))
+    at_point = jax.tree.map(lambda leaf: leaf[0], bends)
+    at_minimum = jax.tree.map(lambda leaf: leaf[1], bends)
     loss = measures.loss(here)
     results = {
         "steps": lane.steps,
@@ -500,7 +512,7 @@ def _observe_all(program, lanes, shown=None):
     if BLOCK % program.every == 0:
         return observe(lanes, shown)
     due = (shown & (lanes.steps % program.every == 0)).any()
-    seen = jax.lax.cond(due, lambda lanes: observe(lanes, shown).seen, lambda l: l.seen, lanes)
+    seen = jax.lax.cond(due, lambda them: observe(them, shown).seen, lambda them: them.seen, lanes)
     return lanes._replace(seen=seen)
 
 

@@ -68,15 +68,19 @@ def program(job: Job, lanes: int, platform: str) -> engine.Program:
     )  # fmt: skip
 
 
+def bare_program(job: Job) -> engine.Program:
+    """The program without the shape of its buffers, on which what it means does not depend."""
+    return program(job, 1, "cpu")._replace(width=1, groups=1)
+
+
 def results(job: Job) -> dict[str, engine.Result]:
     """Names, shapes, dtypes and labels of what each lane yields."""
     with precision(job):
-        shapeless = program(job, 1, "cpu")._replace(width=1, groups=1)
-        return engine.results_spec(shapeless, np.dtype(job.dtype))
+        return engine.results_spec(bare_program(job), np.dtype(job.dtype))
 
 
 def default_tile(job: Job, workers: list[jax.Device]) -> int:
-    """Lanes of a tile: enough to hide the host, few enough for memory and to occupy every worker."""
+    """Lanes of a tile: enough to hide the host, few enough for memory and for every worker."""
     most = 2**18 if workers[0].platform == "cpu" else 2**22
     bytes_of_lane = sum(
         math.prod(result.shape) * result.dtype.itemsize for result in results(job).values()
@@ -106,7 +110,5 @@ def compute(
     """
     with precision(job), jax.default_device(device):
         begin = starts(job.grid, tile, job.rule.hyperparameters)
-        found = engine.run_tile(
-            program(job, lanes, device.platform), begin, job.steps, on_round
-        )
+        found = engine.run_tile(program(job, lanes, device.platform), begin, job.steps, on_round)
     return {name: values.reshape(tile.shape + values.shape[1:]) for name, values in found.items()}

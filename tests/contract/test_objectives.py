@@ -52,7 +52,7 @@ def test_names_copies_and_shapes_fit(make, settings):
     assert obj.name in registry and obj.name in repr(obj)
     assert make(**settings) is obj  # so that compiled programs are found again
     assert eos.objectives.make(obj.name, **obj.settings) is obj  # as a configuration makes it
-    assert obj.floor < np.inf  # -inf where the loss has no floor: nothing converges then
+    assert obj.floor is None or np.isfinite(obj.floor)  # None where the loss has none
 
 
 @every_objective
@@ -153,6 +153,8 @@ def test_the_sharpness_is_the_largest_eigenvalue(make, settings, x64):
 @every_objective
 def test_the_loss_is_nowhere_below_its_floor(make, settings, x64):
     obj = make(**settings)
+    if obj.floor is None:
+        pytest.skip("its floor is not known")
     generator, value = np.random.default_rng(3), jax.jit(lambda p: eos.loss(obj, p))
     for scale in (0.1, 1.0, 3.0):
         lanes = {
@@ -161,6 +163,16 @@ def test_the_loss_is_nowhere_below_its_floor(make, settings, x64):
         }
         values = np.asarray(value(lanes))
         assert (values >= obj.floor - 1e-12 * (1 + abs(obj.floor))).all()
+
+
+@every_objective
+def test_the_loss_on_its_own_data_is_the_loss(make, settings, x64):
+    obj = make(**settings)
+    if obj.loss_with_data is None:
+        pytest.skip("its loss takes no data")
+    full = lift(obj, {name: jax.numpy.asarray(value) for name, value in points(obj).items()})
+    assert obj.data
+    np.testing.assert_array_equal(obj.loss_with_data(full, obj.data), obj.full_loss(full))
 
 
 @every_objective

@@ -7,11 +7,7 @@ import pytest
 
 import eos_jax as eos
 from eos_jax.objectives import datasets, fully_connected
-from eos_jax.objectives.fully_connected import (
-    ACTIVATIONS,
-    fully_connected_from_arrays,
-    initial_parameters,
-)
+from eos_jax.objectives.fully_connected import ACTIVATIONS, initial_parameters
 
 NUMPY = {
     "relu": lambda v: np.maximum(v, 0),
@@ -60,7 +56,7 @@ def test_cross_entropy_of_two_classes_is_the_logistic_loss():
 
 def test_cross_entropy_of_three_classes_is_minus_the_log_probability():
     inputs, targets = datasets.gaussian(samples=6, classes=(0, 1, 2), features=3)
-    obj = fully_connected_from_arrays(inputs, targets, (3, 4, 3), "elu", "cross_entropy")
+    obj = fully_connected((3, 4, 3), "elu", "cross_entropy", data=(inputs, targets))
     params = point_of(obj)
     outputs = outputs_by_hand(params, inputs, "elu")
     probabilities = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
@@ -127,8 +123,8 @@ def test_floor_of_a_linear_network_is_that_of_least_squares(bias):
 def test_floor_of_a_linear_network_with_a_bottleneck_is_approached_from_above():
     rng = np.random.default_rng(1)
     inputs, targets = rng.standard_normal((2, 9, 3))
-    obj = fully_connected_from_arrays(inputs, targets, (3, 1, 3), "linear")
-    wide = fully_connected_from_arrays(inputs, targets, (3, 3, 3), "linear")
+    obj = fully_connected((3, 1, 3), "linear", data=(inputs, targets))
+    wide = fully_connected((3, 3, 3), "linear", data=(inputs, targets))
     assert obj.floor > wide.floor > 0
     end = eos.simulate(obj, point_of(obj, factors=0.5), 0.1, 20_000)
     assert np.isclose(eos.loss(obj, end), obj.floor, rtol=1e-8)
@@ -136,26 +132,59 @@ def test_floor_of_a_linear_network_with_a_bottleneck_is_approached_from_above():
 
 def test_floor_of_cross_entropy_is_the_entropy_of_soft_targets():
     inputs = np.eye(2)
-    soft = fully_connected_from_arrays(inputs, [[0.5], [-0.2]], (2, 1), "linear", "cross_entropy")
+    soft = fully_connected((2, 1), "linear", "cross_entropy", data=(inputs, [[0.5], [-0.2]]))
     end = eos.simulate(soft, point_of(soft), 1.0, 5000)
     assert np.isclose(eos.loss(soft, end), soft.floor, rtol=1e-10)
     assert network(loss="cross_entropy").floor == 0
 
 
-def test_equal_settings_give_the_same_object_and_arrays_a_new_one():
+def test_equal_settings_and_equal_arrays_give_the_same_object():
     assert network() is network(sizes=[3, 5, 4, 1])
     assert network() is not network(bias=False)
-    arrays = datasets.gaussian(samples=8, features=3)
-    first, second = (fully_connected_from_arrays(*arrays, (3, 2, 1)) for _ in range(2))
-    assert first is not second
+    inputs, targets = datasets.gaussian(samples=8, features=3)
+    obj = fully_connected((3, 2, 1), data=(inputs, targets))
+    assert fully_connected((3, 2, 1), data=(inputs.copy(), targets.copy())) is obj
+    assert fully_connected((3, 2, 1), data=(inputs, -targets)) is not obj
+    assert fully_connected((3, 2, 1), data=(inputs.astype(np.float32), targets)) is not obj
+    assert all(str(value).startswith("sha256:") for value in obj.settings["data"])
 
 
 def test_arrays_changed_afterwards_do_not_change_the_objective():
     inputs, targets = datasets.gaussian(samples=8, features=3)
-    obj = fully_connected_from_arrays(inputs, targets, (3, 2, 1))
+    obj = fully_connected((3, 2, 1), data=(inputs, targets))
     before = eos.loss(obj, point_of(obj))
     inputs *= 2
     assert eos.loss(obj, point_of(obj)) == before
+    assert fully_connected((3, 2, 1), data=(inputs, targets)) is not obj
+
+
+def test_targets_of_one_output_may_have_one_axis():
+    inputs, targets = datasets.gaussian(samples=8, features=3)
+    flat = fully_connected((3, 2, 1), data=(inputs, targets[:, 0]))
+    column = fully_connected((3, 2, 1), data=(inputs, targets))
+    assert eos.loss(flat, point_of(flat)) == eos.loss(column, point_of(flat))
+
+
+def test_the_loss_is_a_mean_so_that_of_all_is_the_mean_over_halves():
+    """The loss on other data, fewer examples included: what a minibatch or a noisy label needs."""
+    obj = network("tanh")
+    full = {name: (value,) for name, value in point_of(obj).items()}
+    assert obj.loss_with_data(full, obj.data) == obj.full_loss(full)
+    halves = [{n: array[part] for n, array in obj.data.items()} for part in (np.s_[:4], np.s_[4:])]
+    losses = [float(obj.loss_with_data(full, half)) for half in halves]
+    assert losses[0] != losses[1]
+    assert np.isclose(np.mean(losses), obj.full_loss(full), rtol=1e-14)
+
+
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+def test_an_array_of_keys_gives_an_axis_of_lanes(make):
+    obj = network()
+    keys = jax.random.split(make(3), (2, 3))
+    lanes = initial_parameters(obj, keys, factors=(1.0, 2.0, 3.0))
+    assert lanes["W1"].shape == (2, 3, 5, 3) and lanes["b1"].shape == (2, 3, 5)
+    one = initial_parameters(obj, keys[1, 2], factors=(1.0, 2.0, 3.0))
+    assert all(np.array_equal(lanes[name][1, 2], one[name]) for name in obj.parameters)
+    assert eos.loss(obj, lanes).shape == (2, 3)
 
 
 def test_float32_stays_float32_and_agrees():
@@ -208,7 +237,7 @@ def test_a_relu_network_sharpens_to_the_edge_and_no_further():
     "settings, message",
     [
         ({"sizes": (3,)}, "Argument `sizes` must be at least 2"),
-        ({"sizes": (3, 2, 2)}, r"Argument `targets` must have the shape \(8, 2\)"),
+        ({"sizes": (3, 2, 2)}, r"Argument `data` must have targets of the shape \(8, 2\)"),
         ({"activation": "gelu"}, "Argument `activation` must be one of relu, elu, tanh, linear"),
         ({"loss": "hinge"}, "Argument `loss` must be one of mse, cross_entropy"),
     ],
@@ -221,18 +250,18 @@ def test_wrong_settings_are_refused(settings, message):
 @pytest.mark.parametrize(
     "inputs, targets, loss, message",
     [
-        (np.zeros((4, 2)), np.zeros((4, 1)), "mse", "`inputs` must have the shape"),
-        (np.zeros((4, 3)), np.zeros((3, 1)), "mse", "`targets` must have the shape"),
-        (np.zeros((0, 3)), np.zeros((0, 1)), "mse", "`inputs` must have the shape"),
-        (np.full((4, 3), np.nan), np.zeros((4, 1)), "mse", "`inputs` must be finite"),
+        (np.zeros((4, 2)), np.zeros((4, 1)), "mse", "must have inputs of the shape"),
+        (np.zeros((4, 3)), np.zeros((3, 1)), "mse", "must have targets of the shape"),
+        (np.zeros((0, 3)), np.zeros((0, 1)), "mse", "must have inputs of the shape"),
+        (np.full((4, 3), np.nan), np.zeros((4, 1)), "mse", "must have finite inputs"),
         (np.zeros((4, 3)), np.full((4, 1), 1.5), "cross_entropy", "between -1 and 1"),
     ],
 )
 def test_wrong_arrays_are_refused(inputs, targets, loss, message):
     with pytest.raises(ValueError, match=message):
-        fully_connected_from_arrays(inputs, targets, (3, 2, 1), loss=loss)
+        fully_connected((3, 2, 1), loss=loss, data=(inputs, targets))
 
 
 def test_targets_that_are_no_probabilities_are_refused():
     with pytest.raises(ValueError, match="probabilities that sum to 1"):
-        fully_connected_from_arrays(np.eye(2), np.ones((2, 2)), (2, 2), loss="cross_entropy")
+        fully_connected((2, 2), loss="cross_entropy", data=(np.eye(2), np.ones((2, 2))))

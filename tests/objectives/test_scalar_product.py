@@ -192,3 +192,23 @@ def test_gradients_come_in_the_order_of_parameters():
     assert list(eos.gradient(obj, point(obj, [1.0, 2.0, 3.0, 4.0]))) == ["x", "y", "z", "w"]
     lanes = point(obj, np.ones((4, 3)))
     assert list(eos.gradient(obj, lanes)) == ["x", "y", "z", "w"]
+
+
+@pytest.mark.parametrize("multiplicities", [(2, 2), 3, (1, 2)])
+def test_another_target_moves_the_hyperbola(multiplicities, rng, x64):
+    """1/2 (product - target)^2: label noise is another target at every step."""
+    obj = eos.objectives.scalar_product(multiplicities)
+    assert dict(obj.data) == {"target": 1.0}
+    params = {name: np.float64(rng.uniform(0.5, 2)) for name in obj.parameters}
+    full = eos.objectives.lift(obj, params)
+    product = np.prod([value for copies in full.values() for value in copies])
+    for target in (1.0, -0.3, 2.5):
+        found = jax.jit(obj.loss_with_data)(full, {"target": target})
+        np.testing.assert_allclose(found, (product - target) ** 2 / 2, rtol=1e-12)
+    assert obj.loss_with_data(full, obj.data) == obj.full_loss(full)
+
+
+@pytest.mark.parametrize("many", [10**9, (10**9, 2), [10**9, 2], [1] * 1025])
+def test_too_many_scalars_are_refused_before_they_are_made(many):
+    with pytest.raises(ValueError, match="`multiplicities` must give at most 1024 scalars"):
+        eos.objectives.make("scalar_product", multiplicities=many)

@@ -6,6 +6,7 @@ A claim that turned out wrong is here in the form that is true, with the wrong o
 
 import importlib
 import time
+from collections.abc import Iterable, Iterator
 
 from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
@@ -16,7 +17,9 @@ for _topic in TOPICS:
     importlib.import_module(f"{__name__}.{_topic}")
 
 
-def check(names=None, quick: bool = False):
+def check(
+    names: Iterable[str] | None = None, quick: bool = False
+) -> Iterator[tuple[Claim, Measurement, float]]:
     """Check claims one after another.
 
     Args:

@@ -35,7 +35,7 @@ def _cubic(b, a):
     statement="frozen d' = (1+A) d - A d^3, A = eta c^2: the minimum becomes a 2-cycle at A = 1",
     source="derived; corrects 'first splits at 1.119', which is the next doubling",
 )
-def frozen_map_first_doubling(quick):
+def frozen_map_first_doubling(quick: bool) -> Measurement:
     """Newton on the multiplier of b = 0 at eta = 0.01, where A = 1 is a = 0.0010."""
     found = doubling(_cubic, 1, 1e-9, 0.01)[1]
     predicted = float(theory.frozen_doublings(_ETA).period_2)
@@ -46,7 +46,7 @@ def frozen_map_first_doubling(quick):
     statement="frozen d' = (1+A) d - A d^3: the 2-cycle becomes a 4-cycle at A = sqrt(5) - 1",
     source="derived",
 )
-def frozen_map_second_doubling(quick):
+def frozen_map_second_doubling(quick: bool) -> Measurement:
     """Newton on the 2-cycle's multiplier at eta = 0.01, where this A is a = 1.1189."""
     found = doubling(_cubic, 2, 0.14, 1.1)[1]
     predicted = float(theory.frozen_doublings(_ETA).period_4)
@@ -71,7 +71,7 @@ def _figure_7b():
     statement="the orbit from (12.5, 0.05), eta = 0.01, ends beside its EoS minimum (10, 0.1)",
     source="paper, Fig. 7b",
 )
-def figure_7b_ends_at_the_eos_minimum(quick):
+def figure_7b_ends_at_the_eos_minimum(quick: bool) -> Measurement:
     """The point after 400,000 steps; its a against -k^3/8."""
     a, b, last = _figure_7b()
     end = float(theory.parabola_end(_ETA))
@@ -85,7 +85,7 @@ def figure_7b_ends_at_the_eos_minimum(quick):
     statement="Fig. 7b's two-step curve splits where the frozen map's 2-cycle doubles, a = 1.118",
     source="derived; paper, Fig. 7b and 7c, whose map says 1.25",
 )
-def figure_7b_first_splitting(quick):
+def figure_7b_first_splitting(quick: bool) -> Measurement:
     """The squared distance of the two branches, carried to zero from a in (1.14, 1.25)."""
     a, b, _ = _figure_7b()
     found = splitting_point(a[::2], b[::2], 1.14, 1.25)
@@ -104,7 +104,7 @@ def figure_7b_first_splitting(quick):
     statement="Fig. 7b's orbit: chaos at its start a = 2.5, then a 4-cycle, a 2-cycle, a minimum",
     source="paper, Fig. 7b and 7c",
 )
-def figure_7b_chaos_then_order(quick):
+def figure_7b_chaos_then_order(quick: bool) -> Measurement:
     """Lyapunov exponents of the exact map with c frozen at four places along the orbit."""
     steps = 20_000 if quick else 200_000
     places = (2.5, 1.2, 0.5, -0.5)
@@ -122,7 +122,7 @@ def figure_7b_chaos_then_order(quick):
     statement="the frozen map keeps d > 0 if and only if A <= 3 sqrt(3)/2 - 1 = 1.598",
     source="derived",
 )
-def orbits_cross_zero_beyond_a_gain(quick):
+def orbits_cross_zero_beyond_a_gain(quick: bool) -> Measurement:
     """The least A at which an orbit at eta = 1e-3 has xy < 0 within 20,000 steps."""
     eta = 1e-3
     gains = np.linspace(1.55, 1.65, 26 if quick else 101)
@@ -157,7 +157,7 @@ def _cascade(n, count):
     statement="u' = u - eta (u^k - 1) u^(k-1): the minimum u = 1 doubles at eta = 2/k exactly",
     source="derived; MacDonald et al. 2025",
 )
-def balanced_first_doublings(quick):
+def balanced_first_doublings(quick: bool) -> Measurement:
     """Newton on the multiplier for k = 2 ... 6."""
     found = {k: _cascade(k, 1)[0] for k in range(2, 7)}
     worst = max(abs(v * k / 2 - 1) for k, v in found.items())
@@ -184,7 +184,7 @@ _register_doubling(2, 0.652074992017871)
     statement="ratios of successive doubling intervals tend to 4.669201609 for k = 2, 3, 4, 5",
     source="derived; Feigenbaum 1978",
 )
-def balanced_cascade_is_feigenbaum(quick):
+def balanced_cascade_is_feigenbaum(quick: bool) -> Measurement:
     """The last ratio of a cascade of 8 doublings (6 in quick mode) for each k."""
     count = 6 if quick else 8
     last = {}
@@ -201,7 +201,7 @@ def balanced_cascade_is_feigenbaum(quick):
     statement="k = 4 balanced scalars have period 1, 2, 4, 8 between their doublings, then chaos",
     source="derived; paper, Sec. 4.3",
 )
-def balanced_periods_in_the_engine(quick):
+def balanced_periods_in_the_engine(quick: bool) -> Measurement:
     """Periods of orbits run by the engine at five step sizes, and the exponent at the last."""
     etas = [0.49, 0.6, 0.64, 0.656, 0.68]
     orbit = eos.orbits(eos.objectives.scalar_product((4,)), {"x": 0.9, "eta": etas}, 4000)
@@ -221,7 +221,7 @@ def balanced_periods_in_the_engine(quick):
     statement="the balanced pair, k = 2, is the frozen map: the same doublings with A for eta",
     source="derived",
 )
-def balanced_pair_is_the_frozen_map(quick):
+def balanced_pair_is_the_frozen_map(quick: bool) -> Measurement:
     """Doublings of u' = (1 + eta) u - eta u^3 against 1, sqrt(5) - 1."""
     first, second = _cascade(2, 2)
     error = max(abs(first - 1), abs(second - (5**0.5 - 1)))
@@ -235,7 +235,7 @@ def balanced_pair_is_the_frozen_map(quick):
     statement="Fig. 7a's boundary is a fractal: starts eps apart differ in fate as eps^p, p < 1",
     source="paper, Fig. 7a (published 6a)",
 )
-def figure_7a_boundary_is_fractal(quick):
+def figure_7a_boundary_is_fractal(quick: bool) -> Measurement:
     """The uncertainty exponent of random starts in [3.0, 3.4] x [0.1, 0.5] at eta = 0.2."""
     count = 4000 if quick else 20_000
     rng = np.random.default_rng(7)

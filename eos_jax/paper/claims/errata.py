@@ -10,7 +10,7 @@ import numpy as np
 
 import eos_jax as eos
 from eos_jax import theory
-from eos_jax.paper.claims.base import claim, corrected
+from eos_jax.paper.claims.base import Measurement, claim, corrected
 from eos_jax.paper.claims.runs import COUPLED, descend, hessians, sharpness, step_ab_exactly
 
 _UNRECORDED = "the printed form is not on record here: likely misprints stand in, the nearest shown"
@@ -24,7 +24,7 @@ def _step(x, y, eta):
 
 
 @claim(statement="l3, l4 contain 1 - g^2, not 1 - g", source="erratum 1: paper, Sec. 3")
-def erratum_1_eigenvalues(quick):
+def erratum_1_eigenvalues(quick: bool) -> Measurement:
     """Both forms against the dense Hessian's eigenvalues at one point."""
     x, y = 1.7, 0.4
     expected = np.linalg.eigvalsh(hessians(COUPLED, {"x": [x], "y": [y]})[0])
@@ -38,7 +38,7 @@ def erratum_1_eigenvalues(quick):
     statement="a' = c' - (k^-4 - 4)^(1/4): the offset is subtracted, not added",
     source="erratum 2: paper, Sec. 3, one-step map",
 )
-def erratum_2_sign_of_the_offset(quick):
+def erratum_2_sign_of_the_offset(quick: bool) -> Measurement:
     """Both signs against one step of the engine."""
     eta, a, b = 0.1, 0.2, 0.05
     offset = (eta**-2 - 4) ** 0.25
@@ -51,7 +51,7 @@ def erratum_2_sign_of_the_offset(quick):
     statement="a falls by 2 b^2 k^3 per step, not by 2 b^3 k^3",
     source="erratum 3: paper, Sec. 3",
 )
-def erratum_3_fall_of_a(quick):
+def erratum_3_fall_of_a(quick: bool) -> Measurement:
     """Relative errors of both against the exact map's fall at a = 0 and small b."""
     eta, b = 1e-3, 1e-3
     fall = -float(step_ab_exactly(0.0, b, eta)[0])
@@ -63,7 +63,7 @@ def erratum_3_fall_of_a(quick):
     statement="the shaded band is (2/eta - 0.1, 2/eta), not (2/eta - 0.1, 2 eta)",
     source="erratum 4: paper, Fig. 2 caption",
 )
-def erratum_4_band_of_figure_2(quick):
+def erratum_4_band_of_figure_2(quick: bool) -> Measurement:
     """How far the final sharpness at eta = 0.2 lies outside either band."""
     eta = 0.2
     ends = descend(COUPLED, {"x": [2.5], "y": [0.4001]}, [eta], 10_000)
@@ -93,7 +93,7 @@ def _degree_2_errors(half):
     statement="Sec. 4.1's two-step map is that of 1/2 (1 - xy)^2; without the 1/2 it is not",
     source="erratum 5: paper, Sec. 4.1",
 )
-def erratum_5_half_of_degree_2(quick):
+def erratum_5_half_of_degree_2(quick: bool) -> Measurement:
     """Two exact steps of either loss against a - sqrt(2) b^2 k^3, b + 4 sqrt(2) a b k."""
     note = "a = b = k = 0.01; without the 1/2 the step is twice as large, its own offset used"
     return corrected(_degree_2_errors(half=False), _degree_2_errors(half=True), 0.02, note)
@@ -103,7 +103,7 @@ def erratum_5_half_of_degree_2(quick):
     statement="degree 2: db/da = -4 a/(b k^2)",
     source="erratum 6: paper, Sec. 4.1",
 )
-def erratum_6_slope_of_degree_2(quick):
+def erratum_6_slope_of_degree_2(quick: bool) -> Measurement:
     """The slope between two points of the two-step map of Sec. 4.1."""
     a, b, eta = 0.01, 0.02, 1e-2
     a_next, b_next = theory.two_step_ab_degree_2(a, b, eta)
@@ -118,7 +118,7 @@ def erratum_6_slope_of_degree_2(quick):
     statement="the minima of 1/2 (1 - x y^2)^2 are sqrt(x) y = 1",
     source="erratum 7: paper, Sec. 4.2",
 )
-def erratum_7_minima_of_degree_3(quick):
+def erratum_7_minima_of_degree_3(quick: bool) -> Measurement:
     """The loss along the curves sqrt(x) y = 1, x sqrt(y) = 1 and x y = 1."""
     y = np.linspace(0.3, 3, 9)
     objective = eos.objectives.scalar_product((1, 2))
@@ -134,7 +134,7 @@ def erratum_7_minima_of_degree_3(quick):
     statement="Corollary 3.1's bound on eta is 1/(8,000,000 K^2)",
     source="erratum 8: paper, Corollary 3.1",
 )
-def erratum_8_constant_of_the_corollary(quick):
+def erratum_8_constant_of_the_corollary(quick: bool) -> Measurement:
     """The square of Theorem 3.1's bound on k."""
     K = 3.0
     square = (1 / (2000 * 2**0.5 * K)) ** 2
@@ -148,7 +148,7 @@ def erratum_8_constant_of_the_corollary(quick):
     statement="Theorem 3.2: the loss tends to its floor (d - 1)/4, not to 0",
     source="erratum 9: paper, Theorem 3.2",
 )
-def erratum_9_floor_of_theorem_3_2(quick):
+def erratum_9_floor_of_theorem_3_2(quick: bool) -> Measurement:
     """The loss and its excess over the floor at the end of one orbit in d = 3."""
     objective = eos.objectives.rank_one_factorization(3)
     rng = np.random.default_rng(3)

@@ -25,7 +25,7 @@ from eos_jax.rules import from_optax
     statement="the sharpness of the gradient-flow solution never increases while below 2 sqrt2/eta",
     source="Kreisler et al. 2023",
 )
-def kreisler_flow_sharpness_falls(quick):
+def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
     """Every step of orbits of 2, 4 and 5 free scalars that keeps all signs."""
     rng = np.random.default_rng(5)
     eta, lanes, worst, steps_seen = 0.1, 20 if quick else 60, -math.inf, 0
@@ -58,7 +58,7 @@ def _factorisation(mu):
     return eos.objectives.function_of_product("square", mu)
 
 
-def critical_step(x, y, mu):
+def critical_step(x: np.ndarray, y: np.ndarray, mu: float) -> np.ndarray:
     """Largest step size from which gradient descent on 1/2 (xy - mu)^2 does not escape.
 
     eta* = min(1/mu, 8 / (s + sqrt(s^2 - 16 mu (xy - mu)))),  s = x^2 + y^2
@@ -88,7 +88,7 @@ def critical_step(x, y, mu):
     statement="1/2 (mu - xy)^2: eta* = min(1/mu, 8/(s + sqrt(s^2 - 16 mu (xy - mu)))), s = x^2+y^2",
     source="Liang and Montufar 2025; derived here from an invariant curve",
 )
-def liang_montufar_critical_step(quick):
+def liang_montufar_critical_step(quick: bool) -> Measurement:
     """Fates of random starts 1 % below and 1 % above their critical step size."""
     rng = np.random.default_rng(11)
     count, mu = 200 if quick else 2000, 1.0
@@ -111,7 +111,7 @@ def liang_montufar_critical_step(quick):
     statement="1/2 (mu - xy)^2 converges for eta up to 4/(x0^2+y0^2), |x-y|^2 <= 2/eta - 2 mu",
     source="Wang et al. 2022",
 )
-def wang_balances_at_large_steps(quick):
+def wang_balances_at_large_steps(quick: bool) -> Measurement:
     """Unbalanced starts with eta between 2 and 3.8 times 1/(x0^2 + y0^2 + 2 mu)."""
     rng = np.random.default_rng(12)
     count, mu = 100 if quick else 1000, 0.5
@@ -163,7 +163,7 @@ _register_ahn("log_cosh", 1.5)
     statement="l(xy): from y0^2 - x0^2 < 2/eta the orbit stays put, y^2 -> y0^2 - x0^2 - O(eta)",
     source="Ahn et al. 2022, gradient-flow regime; the constant of O(eta) derived",
 )
-def ahn_below_the_threshold_stays_put(quick):
+def ahn_below_the_threshold_stays_put(quick: bool) -> Measurement:
     """The fall of y^2 - x^2 over eta from theta = eta (y0^2 - x0^2) = 0.6, 1.2, 1.8 and xy = 1.
 
     Each step takes eta^2 l'^2 of it away, and the product obeys p' = p - theta l'(p) to leading
@@ -187,7 +187,7 @@ def ahn_below_the_threshold_stays_put(quick):
     statement="trajectories of l(xy) align to one curve: eta y^2 l'(p)/p = 2 at p = xy",
     source="Song and Yun 2023",
 )
-def song_yun_trajectories_align(quick):
+def song_yun_trajectories_align(quick: bool) -> Measurement:
     """The deviation from the curve after 300 steps, l = sqrt(1 + s^2), 12 starts."""
     eta = 0.01
     p, q = (v.ravel() for v in np.meshgrid([0.02, 0.3, 1.0], [1.05, 1.15, 1.3, 1.5]))
@@ -210,7 +210,7 @@ def song_yun_trajectories_align(quick):
     statement="UV model, target 0: lazy for eta lambda_0 < 2, catapult for 2 to 4, escape beyond 4",
     source="Lewkowycz et al. 2020",
 )
-def lewkowycz_catapult(quick):
+def lewkowycz_catapult(quick: bool) -> Measurement:
     """Fates and final kernels over eta lambda_0, at width 64."""
     width = 64  # beyond it there is no closed form of the sharpness
     edges = np.array([0.5, 1.0, 1.5, 1.9, 2.2, 2.6, 3.0, 3.4, 3.7, 4.3, 4.6, 5.0])
@@ -237,7 +237,7 @@ def lewkowycz_catapult(quick):
     statement="UV model, target y: late sharpness doubles at eta y/sqrt(n) = 1, sqrt(5) - 1, ...",
     source="Kalra et al. 2023; the values derived: balanced orbits are the cubic map",
 )
-def kalra_late_sharpness_doubles(quick):
+def kalra_late_sharpness_doubles(quick: bool) -> Measurement:
     """Periods of late orbits at four step sizes, from unbalanced random starts."""
     width, target = 4, 2.0
     gains = np.array([0.9, 1.15, 1.26, 1.295])
@@ -261,7 +261,7 @@ def kalra_late_sharpness_doubles(quick):
     statement="quadratic regression, Q = diag(1, -eps): T ends at 2 - (1 + E) eps/2 + O(eps^2)",
     source="Agarwala et al. 2022, whose energy has the opposite sign: with (1 - E) it fails",
 )
-def agarwala_final_kernel(quick):
+def agarwala_final_kernel(quick: bool) -> Measurement:
     """(2 - T)/eps for E = 0.5 and -0.3 at halved eps (0.5 in quick mode), carried to eps = 0."""
     eta, worst, wrong, texts = 0.1, 0.0, math.inf, []
     for energy in (0.5,) if quick else (0.5, -0.3):
@@ -288,7 +288,7 @@ def agarwala_final_kernel(quick):
     statement="deep linear network: modes with eta L sigma_i^(2-2/L) > 2 settle on 2-cycles",
     source="Ghosh et al. 2025",
 )
-def ghosh_two_cycles_of_modes(quick):
+def ghosh_two_cycles_of_modes(quick: bool) -> Measurement:
     """Depth 3, one mode of three beyond its edge: periods of all, and the cycle's two values."""
     sizes, values = (3, 3, 3, 3), (3.0, 2.0, 1.0)
     own = np.diag(balanced_eigenvalues(3, values))
@@ -324,7 +324,7 @@ def _cubic_coefficient(k):
     statement="depth-p scalars at the critical eta = 2/p converge as b^2 t -> 1/(2 kappa)",
     source="MacDonald et al. 2025; kappa derived",
 )
-def macdonald_power_law_at_criticality(quick):
+def macdonald_power_law_at_criticality(quick: bool) -> Measurement:
     """b^2 t 2 kappa at t = 1e5 (1e4) for p = 2, 3, 4, and the measured power."""
     worst, texts, late = 0.0, [], 10_000 if quick else 100_000
     for p in (2, 3, 4):
@@ -345,7 +345,7 @@ def macdonald_power_law_at_criticality(quick):
     statement="depth-p scalars just beyond eta = 2/p end on a balanced 2-cycle",
     source="MacDonald et al. 2025",
 )
-def macdonald_two_cycle_beyond_criticality(quick):
+def macdonald_two_cycle_beyond_criticality(quick: bool) -> Measurement:
     """Free unbalanced scalars, p = 3 and 4, 5 % beyond: periods, and how balanced they end."""
     found, unbalanced = [], 0.0
     for p in (3,) if quick else (3, 4):
@@ -371,7 +371,7 @@ def _root_loss(x, y):
     statement="GD on sqrt(L) follows dX/dt = -1/8 grad lambda along the minima, t = eta^2 steps",
     source="Arora et al. 2022; for 1/2 (1 - xy)^2 it is D_0 exp(-eta^2 t/2), derived",
 )
-def arora_root_loss_flow(quick):
+def arora_root_loss_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against D_0 exp(-1/2)."""
     etas = np.array([0.02, 0.01])
     x, y = np.full(2, 2.0), np.full(2, 0.5)
@@ -393,7 +393,7 @@ def _normalised():
     statement="normalised GD follows dX/dt = -1/4 grad log lambda along the minima",
     source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is dD/dt = -D/sqrt(D^2 + 4), derived",
 )
-def arora_normalised_flow(quick):
+def arora_normalised_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
     eta = 0.01
     objective = eos.objectives.function_of_product("square", 1.0)
@@ -424,7 +424,7 @@ def _damian():
     statement="self-stabilisation, the cubic model: oscillates with frequency eta sqrt(2 alpha)",
     source="Damian et al. 2022; the frequency derived",
 )
-def damian_oscillation(quick):
+def damian_oscillation(quick: bool) -> Measurement:
     """The mean time between upward crossings of y = 0 of a small oscillation."""
     _, y, eta, alpha = _damian()
     up = np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0))
@@ -438,7 +438,7 @@ def damian_oscillation(quick):
     statement="GD's cubic model spirals outward as exp(alpha eta^2 t): only its flow is periodic",
     source="derived; qualifies Damian et al. 2022",
 )
-def damian_oscillation_grows(quick):
+def damian_oscillation_grows(quick: bool) -> Measurement:
     """The growth of the largest |y| between an early and a late turn."""
     _, y, eta, alpha = _damian()
     turn = int(2 * math.pi / (eta * math.sqrt(2 * alpha))) + 1

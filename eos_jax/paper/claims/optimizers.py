@@ -55,7 +55,7 @@ def _threshold(rule, sharpness_times_eta, note="", start=1.0):
     statement="heavy ball leaves a minimum above the sharpness 2 (1 + beta)/eta",
     source="Cohen et al. 2021",
 )
-def heavy_ball_threshold(quick):
+def heavy_ball_threshold(quick: bool) -> Measurement:
     """optax.sgd with momentum 0.9 on a quadratic."""
     return _threshold(
         from_optax(lambda eta: optax.sgd(eta, momentum=0.9)),
@@ -67,7 +67,7 @@ def heavy_ball_threshold(quick):
     statement="Nesterov momentum leaves a minimum above (2/eta)(1 + beta)/(1 + 2 beta)",
     source="Cohen et al. 2021",
 )
-def nesterov_threshold(quick):
+def nesterov_threshold(quick: bool) -> Measurement:
     """optax.sgd with Nesterov momentum 0.9 on a quadratic."""
     return _threshold(
         from_optax(lambda eta: optax.sgd(eta, momentum=0.9, nesterov=True)),
@@ -79,7 +79,7 @@ def nesterov_threshold(quick):
     statement="Adam's preconditioned sharpness has the threshold (2 + 2 beta1)/((1 - beta1) eta)",
     source="Cohen et al. 2022",
 )
-def adam_threshold(quick):
+def adam_threshold(quick: bool) -> Measurement:
     """optax.adam on a quadratic so flat that its preconditioner is epsilon = 1, i.e. frozen."""
     return _threshold(
         from_optax(lambda eta: optax.adam(eta, b1=0.9, b2=0.999, eps=1.0)),
@@ -105,7 +105,7 @@ def _sharpness_aware(rho):
     statement="SAM bounces, |x'| = |x|, at sharpness |g|/(2 rho) (sqrt(1 + 8 rho/(eta |g|)) - 1)",
     source="Long and Bartlett 2023",
 )
-def sam_threshold(quick):
+def sam_threshold(quick: bool) -> Measurement:
     """One step from many x on x^2/2: the |x| that is kept, and the formula at its gradient."""
     eta, rho = 1.6, 0.05
     x = np.linspace(0.05, 0.5, 4096)
@@ -124,7 +124,7 @@ def sam_threshold(quick):
     statement="heavy ball: 2 (1 + beta)/eta - S = eta/(2 (1 + beta)) + O(eta^3) at the end",
     source="derived; the threshold, Cohen et al. 2021",
 )
-def heavy_ball_gap_law(quick):
+def heavy_ball_gap_law(quick: bool) -> Measurement:
     """The gap over eta for beta = 0.5 at three step sizes, carried to eta = 0 in powers of eta^2.
 
     A 2-cycle of heavy ball is one of gradient descent with eta/(1 + beta), and both the growth of

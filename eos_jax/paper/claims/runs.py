@@ -1,7 +1,8 @@
 """How claims run orbits: in float64 and in few shapes, so that programs are compiled once."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,8 @@ import xarray as xr
 
 import eos_jax as eos
 from eos_jax import theory
-from eos_jax.objectives import Objective
 from eos_jax.loops import advance
+from eos_jax.objectives import Objective
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
@@ -21,7 +22,7 @@ COUPLED = eos.objectives.scalar_product((2, 2))
 
 
 def descend(
-    objective: Objective, params: Mapping, eta, steps: float, dtype=np.float64
+    objective: Objective, params: Mapping, eta: Any, steps: float, dtype: Any = np.float64
 ) -> dict[str, np.ndarray]:
     """Where gradient descent is after `steps` steps, rounded up to whole pieces."""
     params, eta, lanes = _padded(objective, params, eta, dtype)
@@ -32,7 +33,7 @@ def descend(
         return {name: np.asarray(v)[:lanes] for name, v in params.items()}
 
 
-def settle(objective: Objective, params: Mapping, eta, steps: int) -> xr.Dataset:
+def settle(objective: Objective, params: Mapping, eta: Any, steps: int) -> xr.Dataset:
     """A sweep of starts taken together, until losses are below 1e-25, where b is mere rounding."""
     params, eta, lanes = _padded(objective, params, eta)
     stop = eos.Stop(tolerance=1e-25)
@@ -79,7 +80,7 @@ def scalars(objective: Objective, params: Mapping) -> np.ndarray:
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
 
-def step_ab_exactly(a, b, eta):
+def step_ab_exactly(a: Any, b: Any, eta: float) -> tuple[Any, Any]:
     """One exact step in (a, b), no large terms subtracted: a keeps its relative precision.
 
     a' = a - c q^2 / (1 + sqrt(1 - q^2)),  b' = b - q sqrt(c^4 + 4 d^2) + q^2 d,
@@ -93,7 +94,7 @@ def step_ab_exactly(a, b, eta):
     )
 
 
-def gap_of(a, eta):
+def gap_of(a: Any, eta: Any) -> Any:
     """2/eta - S at the minimum with offset a, without subtracting S from 2/eta.
 
     S = 2 sqrt(c^4 + 4) and c_E^4 + 4 = 1/eta^2, so the gap is 4 (c_E^4 - c^4) / (2/eta + S).
@@ -112,7 +113,7 @@ def _repeat(step, state, eta, steps):
     return advance(lambda state: step(*state, eta), state, steps)
 
 
-def repeat(step, state, eta, steps: float) -> tuple[np.ndarray, ...]:
+def repeat(step: Callable, state: tuple, eta: Any, steps: float) -> tuple[np.ndarray, ...]:
     """`steps` steps of a map (*state, eta) -> state of lanes, in float64."""
     with jax.enable_x64(True):
         lanes = [jnp.asarray(v, jnp.float64) for v in jnp.broadcast_arrays(*state, eta)]
@@ -120,7 +121,9 @@ def repeat(step, state, eta, steps: float) -> tuple[np.ndarray, ...]:
         return tuple(np.asarray(v) for v in ends)
 
 
-def balanced_start(objective: Objective, excess, eta, off: float = 1e-3):
+def balanced_start(
+    objective: Objective, excess: Any, eta: Any, off: float = 1e-3
+) -> dict[str, np.ndarray]:
     """A point near a minimum of X^n Y^m whose sharpness is `excess` above 2/eta, lanes along eta.
 
     The branch with large X: n / X^2 + m / Y^2 = 2/eta + excess on X^n Y^m = 1, by fixed point.
@@ -133,6 +136,6 @@ def balanced_start(objective: Objective, excess, eta, off: float = 1e-3):
     return {"x": y ** (-m / n) * (1 + off), "y": y}
 
 
-def final_gap(objective: Objective, params: Mapping, eta) -> np.ndarray:
+def final_gap(objective: Objective, params: Mapping, eta: Any) -> np.ndarray:
     """2/eta - S at the minimum whose imbalances are those of the point given."""
     return 2 / np.asarray(eta) - theory.gradient_flow_sharpness(scalars(objective, params))

@@ -46,7 +46,7 @@ def _final_sharpness(known, eta, side):
     statement="at eta = 0.2 every start with a0 >> k^3 ends at S = 9.927360217757",
     source="derived",
 )
-def final_sharpness_at_eta_0_2(quick):
+def final_sharpness_at_eta_0_2(quick: bool) -> Measurement:
     """The largest deviation over a grid of starts, each run until the loss is below 1e-25."""
     return _final_sharpness(9.927360217757, 0.2, 3 if quick else 5)
 
@@ -55,7 +55,7 @@ def final_sharpness_at_eta_0_2(quick):
     statement="at eta = 0.1 every start with a0 >> k^3 ends at S = 19.953850246384",
     source="derived",
 )
-def final_sharpness_at_eta_0_1(quick):
+def final_sharpness_at_eta_0_1(quick: bool) -> Measurement:
     """The largest deviation over a grid of starts, each run until the loss is below 1e-25."""
     return _final_sharpness(19.953850246384, 0.1, 3 if quick else 5)
 
@@ -73,7 +73,7 @@ def _gap_series(smallest):
     statement="(2/eta - S)/eta -> 1/2 as eta -> 0",
     source="derived",
 )
-def gap_first_coefficient(quick):
+def gap_first_coefficient(quick: bool) -> Measurement:
     """Richardson extrapolation in eta^2 from halved step sizes, the exact map in (a, b)."""
     etas, gaps = _gap_series(0.02 if quick else 0.01)
     limit = richardson(gaps, ratio=2, order=2, spacing=2)
@@ -85,7 +85,7 @@ def gap_first_coefficient(quick):
     statement="2/eta - S = eta/2 - (129/32) eta^3 + O(eta^5)",
     source="derived: exact series of the invariant curve, see analysis/slow_curve.py",
 )
-def gap_second_coefficient(quick):
+def gap_second_coefficient(quick: bool) -> Measurement:
     """Richardson extrapolation of ((2/eta - S)/eta - 1/2)/eta^2 against the exact series."""
     etas, gaps = _gap_series(0.02 if quick else 0.01)
     exact = gap_series(2)[1]
@@ -98,7 +98,7 @@ def gap_second_coefficient(quick):
     statement="2/eta - S = eta/2 - (129/32) eta^3 + (2483/128) eta^5 + O(eta^7)",
     source="derived: exact series of the invariant curve, see analysis/slow_curve.py",
 )
-def gap_third_coefficient(quick):
+def gap_third_coefficient(quick: bool) -> Measurement:
     """Richardson extrapolation of what the first two coefficients leave, eta from 0.16 to 0.02."""
     etas, gaps = (v[:4] for v in _gap_series(0.02 if quick else 0.01))  # below, rounding shows
     first, second, third = map(float, gap_series(3))
@@ -112,7 +112,7 @@ def gap_third_coefficient(quick):
     statement="the loss finally falls as exp(-eta^2 t)",
     source="derived",
 )
-def loss_falls_as_exp_minus_eta_squared_t(quick):
+def loss_falls_as_exp_minus_eta_squared_t(quick: bool) -> Measurement:
     """The slope of log loss between two late times, in units of eta^2, extrapolated in eta^2."""
     etas = np.array([0.1, 0.05, 0.025])
     start = (0.1 / etas**0.5, 0.03)
@@ -160,7 +160,7 @@ for _n, _m in ((2, 2), (1, 2), (3, 3), (2, 3), (3, 2), (1, 3)):
     statement="m = 1 small scalar: no cubic term, the final gap keeps the start's excess",
     source="derived; paper, Sec. 4.1 and Fig. 6",
 )
-def one_small_scalar_does_not_concentrate(quick):
+def one_small_scalar_does_not_concentrate(quick: bool) -> Measurement:
     """Final gaps from four excesses over 2/eta, for (1, 1) and (2, 1), against (2, 2)."""
     eta, excess = 0.02, np.array([0.1, 0.2, 0.4, 0.8])
     spreads, texts = {}, []
@@ -183,7 +183,7 @@ def one_small_scalar_does_not_concentrate(quick):
     statement="uncoupled scalars end just below 2/eta as well: A.4's three starts at eta = 0.2",
     source="paper, App. A.4",
 )
-def uncoupled_scalars_end_below_the_threshold(quick):
+def uncoupled_scalars_end_below_the_threshold(quick: bool) -> Measurement:
     """The sharpness after 5000 steps from the three starts of App. A.4."""
     eta, gaps, texts = 0.2, [], []
     for start in ((6, 0.1, 0.4), (2, 2.5, 3, 0.1, 0.2, 0.3, 0.4), (6, 0.7, 0.3, 0.2)):
@@ -247,7 +247,7 @@ for _link, _target in (("root", 1.0), ("log_cosh", 1.0), ("cross_entropy", 0.75)
     statement="l(xy) = exp(s) - s - 1 at s = xy - 1, where l3 = l2 != 0: the same law",
     source="derived",
 )
-def gap_law_of_a_skewed_loss(quick):
+def gap_law_of_a_skewed_loss(quick: bool) -> Measurement:
     """A loss whose third derivative matters, given as a function of one's own."""
     objective = eos.objectives.from_function(_skewed)
     etas = np.array([0.04, 0.02])

@@ -58,7 +58,7 @@ def _etas(quick):
     statement="12 k^(5/2) < a0 < 1/(4 K^2 k), 0 < |b0| < 1/K: b -> 0, a -> (-5/3 k^3, -1/10 k^3)",
     source="paper, Theorem 3.1",
 )
-def theorem_3_1_final_a(quick):
+def theorem_3_1_final_a(quick: bool) -> Measurement:
     """The extremes of a / k^3 over 32 starts for each eta, with K = 3."""
     ends = {eta: _ends(_K, eta, 32)[:2] for eta in _etas(quick)}
     found = np.concatenate([a / eta**1.5 for eta, (a, _) in ends.items()])
@@ -76,7 +76,7 @@ def theorem_3_1_final_a(quick):
     statement="Theorem 3.1 needs (1 + 1/K)^2 A < 1 + A with A = (1 + 1/(4 K^2))^2, i.e. K > 2.573",
     source="derived; sharpens the 'large enough' of paper, Theorem 3.1",
 )
-def theorem_3_1_smallest_constant(quick):
+def theorem_3_1_smallest_constant(quick: bool) -> Measurement:
     """Bisection in K of whether b -> 0 from the corner of largest a0 and b0."""
 
     def condition(K):
@@ -110,7 +110,7 @@ def theorem_3_1_smallest_constant(quick):
     statement="the interval's upper end, a < -k^3/10, holds for eta <= 0.2 and fails at eta = 0.25",
     source="derived; limits paper, Theorem 3.1",
 )
-def theorem_3_1_largest_step(quick):
+def theorem_3_1_largest_step(quick: bool) -> Measurement:
     """The quotient a / k^3 at the ends of orbits for eta = 0.15, 0.2 and 0.25."""
     etas = np.array([0.15, 0.2, 0.25])
     x, y = theory.from_ab(0.1 / etas**0.5, 1e-3, etas)
@@ -128,7 +128,7 @@ def theorem_3_1_largest_step(quick):
     statement="the final sharpness lies in (2/eta - 20/3 eta, 2/eta)",
     source="paper, Corollary 3.1",
 )
-def corollary_3_1_final_sharpness(quick):
+def corollary_3_1_final_sharpness(quick: bool) -> Measurement:
     """The extremes of (2/eta - S)/eta over the starts of Theorem 3.1."""
     gaps = np.concatenate([_ends(_K, e, 32)[2] / e for e in _etas(quick)])
     note = "(2/eta - S)/eta for K = 3 and the eta and starts of theorem_3_1_final_a"
@@ -139,7 +139,7 @@ def corollary_3_1_final_sharpness(quick):
     statement="one start, many step sizes: each ends within 20/3 eta below its own 2/eta",
     source="paper, Corollary 3.2",
 )
-def corollary_3_2_adaptivity(quick):
+def corollary_3_2_adaptivity(quick: bool) -> Measurement:
     """A minimum of sharpness 26 beside the start, and eta from 0.08 to 0.12 in one sweep."""
     x, y = 3.6, 1 / 3.6 + 1e-3
     etas = np.linspace(0.08, 0.12, 8 if quick else 32)
@@ -175,7 +175,7 @@ def _rank_one(quick, kick):
     statement="rank-1 factorisation: x and y align, |x|^2 + |y|^2 in (1/eta - 10/3 eta, 1/eta)",
     source="paper, Theorem 3.2",
 )
-def theorem_3_2_norms(quick):
+def theorem_3_2_norms(quick: bool) -> Measurement:
     """Random starts near (2.5 e1, 0.4 e1) in d = 10, with a late kick of y by 1 + 1e-3."""
     norms, cosine, excess, eta = _rank_one(quick, kick=1e-3)
     low, high = theory.theorem_3_2_interval(eta)
@@ -190,7 +190,7 @@ def theorem_3_2_norms(quick):
     statement="without a late kick |x|^2 + |y|^2 ends at half the scalar model's final sharpness",
     source="derived from paper, Theorem 3.2",
 )
-def theorem_3_2_half_the_scalar_sharpness(quick):
+def theorem_3_2_half_the_scalar_sharpness(quick: bool) -> Measurement:
     """Random starts in d = 10 against one orbit of the coupled scalars, both at eta = 0.2."""
     norms, _, _, eta = _rank_one(quick, kick=0.0)
     scalar = descend(COUPLED, {"x": [2.5], "y": [0.4001]}, [eta], 10_000)
@@ -212,7 +212,7 @@ def theorem_3_2_half_the_scalar_sharpness(quick):
     statement="one step is (x - eta x y^2 (x^2 y^2 - 1), y - eta x^2 y (x^2 y^2 - 1))",
     source="paper, Sec. 3",
 )
-def full_space_step(quick):
+def full_space_step(quick: bool) -> Measurement:
     """The library's gradient of the full four-scalar loss against the printed step."""
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-3, 3, (2, 50))
@@ -230,7 +230,7 @@ def full_space_step(quick):
     statement="the full Hessian's eigenvalues at (x, y, x, y) in closed form, l3, l4 with 1 - g^2",
     source="paper, Sec. 3, corrected",
 )
-def hessian_eigenvalues_in_closed_form(quick):
+def hessian_eigenvalues_in_closed_form(quick: bool) -> Measurement:
     """Dense 4 x 4 Hessians at random points, diagonalised by NumPy."""
     x, y = np.random.default_rng(1).uniform(-2, 2, (2, 50))
     expected = np.linalg.eigvalsh(hessians(COUPLED, {"x": x, "y": y}))
@@ -243,7 +243,7 @@ def hessian_eigenvalues_in_closed_form(quick):
     statement="x_E^2 = (sqrt(eta^-2 - 4) + 1/eta)/2, y_E = 1/x_E has sharpness 2/eta",
     source="paper, Sec. 3",
 )
-def eos_minimum_sharpness(quick):
+def eos_minimum_sharpness(quick: bool) -> Measurement:
     """The sharpness of the full Hessian at the EoS minimum for eta from 1e-3 to 0.49."""
     etas = np.geomspace(1e-3, 0.49, 40)
     x, y = theory.eos_minimum(etas)
@@ -255,7 +255,7 @@ def eos_minimum_sharpness(quick):
     statement="c' = c sqrt(1 - q^2), d' = d - q sqrt(c^4 + 4 d^2) + q^2 d, q = eta (d^3 - d)",
     source="paper, Sec. 3",
 )
-def exact_map_in_cd(quick):
+def exact_map_in_cd(quick: bool) -> Measurement:
     """100 steps of the engine against 100 of the map, from random starts below chaos."""
     rng = np.random.default_rng(2)
     eta = 0.2
@@ -275,7 +275,7 @@ def exact_map_in_cd(quick):
     statement="x_i'^2 - x_j'^2 = (x_i^2 - x_j^2)(1 - eta^2 r^2 P^2/(x_i^2 x_j^2)) for n scalars",
     source="derived",
 )
-def imbalance_shrinks_exactly(quick):
+def imbalance_shrinks_exactly(quick: bool) -> Measurement:
     """Every pair along an orbit of five free scalars."""
     objective, eta = eos.objectives.scalar_product(5), 0.05
     start = {f"x{i + 1}": v for i, v in enumerate((2.5, 1.2, 0.9, 0.5, 0.4))}
@@ -298,7 +298,7 @@ def imbalance_shrinks_exactly(quick):
     statement="a' = a - 2 b^2 k^3, b' = -b - 4abk - 3 b^2 - b^3 up to O(e^4) for b = e, a k = e^2",
     source="paper, Sec. 3, corrected",
 )
-def one_step_map_to_leading_order(quick):
+def one_step_map_to_leading_order(quick: bool) -> Measurement:
     """The order of the error of b' as e shrinks, k = e^(1/2) fixed to it."""
     return _order_of_map(theory.step_ab, 1, least=3.5)
 
@@ -307,7 +307,7 @@ def one_step_map_to_leading_order(quick):
     statement="a'' = a - 4 b^2 k^3, b'' = b + 8 a b k - 16 b^3 up to O(e^4) for b = e, a k = e^2",
     source="paper, Sec. 3",
 )
-def two_step_map_to_leading_order(quick):
+def two_step_map_to_leading_order(quick: bool) -> Measurement:
     """The order of the error of b'' as e shrinks."""
     return _order_of_map(theory.two_step_ab, 2, least=3.5)
 
@@ -332,7 +332,7 @@ def _order_of_map(claimed, steps, least):
     statement="every two-step orbit falls onto the parabola b^2 = a k/2 + k^4/16",
     source="paper, Sec. 3",
 )
-def orbits_join_the_parabola(quick):
+def orbits_join_the_parabola(quick: bool) -> Measurement:
     """The largest |-b_t b_{t+1} / parabola - 1| of six orbits once they have joined it."""
     eta = 0.01
     a, b = (v.ravel() for v in np.meshgrid([0.03, 0.05], [1e-3, 0.02, 0.1]))
@@ -353,7 +353,7 @@ def orbits_join_the_parabola(quick):
     statement="degree 2, 1/2 (1 - xy)^2: b^2 + 4 a^2/k^2 is conserved, final sharpness is not one",
     source="paper, Sec. 4.1",
 )
-def degree_2_follows_ellipses(quick):
+def degree_2_follows_ellipses(quick: bool) -> Measurement:
     """The final a against minus the first, on orbits that begin and end near b = 0."""
     eta = 0.01
     objective = eos.objectives.scalar_product((1, 1))

@@ -7,7 +7,7 @@ import optax
 
 import eos_jax as eos
 from eos_jax import theory
-from eos_jax.paper.claims.base import claim, corrected, predicate
+from eos_jax.paper.claims.base import Measurement, claim, corrected, predicate
 from eos_jax.paper.claims.runs import COUPLED, descend, final_gap, hessians, settle, step_ab_exactly
 
 
@@ -15,7 +15,7 @@ from eos_jax.paper.claims.runs import COUPLED, descend, final_gap, hessians, set
     statement="at eta = 0.01 float32 holds the end, a = -k^3/8, to 1 %, but not the steps to it",
     source="derived; corrects 'float32 cannot resolve k^3/8 at eta = 0.01'",
 )
-def float32_orbits_end_elsewhere(quick):
+def float32_orbits_end_elsewhere(quick: bool) -> Measurement:
     """2/eta - S, in units of eta/2, of the same starts run in both precisions."""
     eta = 0.01
     end = theory.parabola_end(eta)
@@ -43,7 +43,7 @@ def float32_orbits_end_elsewhere(quick):
     statement="GD on the reduced function 1/2 (1 - x^2 y^2)^2 is not the full-space step: twice it",
     source="paper, Sec. 3",
 )
-def reduced_function_is_not_the_full_step(quick):
+def reduced_function_is_not_the_full_step(quick: bool) -> Measurement:
     """The gradient of each against the full four-scalar gradient, and the fates they lead to."""
     point = {"x": 2.5, "y": 0.4001}
     with jax.enable_x64(True):
@@ -69,7 +69,7 @@ def reduced_function_is_not_the_full_step(quick):
     statement="optax.power_iteration returns the eigenvalue largest in modulus, not the sharpness",
     source="derived",
 )
-def power_iteration_finds_the_largest_modulus(quick):
+def power_iteration_finds_the_largest_modulus(quick: bool) -> Measurement:
     """A point between the minima whose most negative eigenvalue is the largest in modulus."""
     point = {"x": 0.6, "y": 0.5}
     with jax.enable_x64(True):
@@ -91,7 +91,7 @@ def power_iteration_finds_the_largest_modulus(quick):
     statement="passing close to a minimum sharper than 2/eta is not convergence",
     source="derived",
 )
-def unstable_minima_are_not_convergence(quick):
+def unstable_minima_are_not_convergence(quick: bool) -> Measurement:
     """Starts at rounding distance from minima that are too sharp, all thrown out by the engine."""
     eta, x = 0.2, np.linspace(2.4, 2.6, 4)
     with jax.enable_x64(True):
