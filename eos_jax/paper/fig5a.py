@@ -32,7 +32,7 @@ def compute(quick: bool = False) -> xr.Dataset:
     return stamp(found, settings)
 
 
-def eos_minimum(eta):
+def eos_minimum(eta: float) -> tuple[float, float]:
     """The minimum of 1/2 (1 - xy)^2, x > y, whose sharpness x^2 + y^2 is 2/eta.
 
     Example:

@@ -5,9 +5,12 @@ then its cycles un-double one after another, 4 to 2, and it converges near (10, 
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -67,7 +70,13 @@ def draw(dataset: xr.Dataset) -> Figure:
 MINIMA = "#009E73"
 
 
-def density(ax, x, y, cells=(480, 240), **kwargs):
+def density(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    cells: tuple[int, int] = (480, 240),
+    **kwargs: Any,
+) -> QuadMesh:
     """How many points fall into each cell, on a logarithmic scale; empty cells stay white."""
     kept = np.isfinite(x) & np.isfinite(y)
     counts, x_edges, y_edges = np.histogram2d(x[kept], y[kept], bins=cells)

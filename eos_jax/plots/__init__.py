@@ -11,8 +11,8 @@ import importlib
 import pkgutil
 
 from eos_jax.plots.base import Picture, draw, kinds, register, registry
-from eos_jax.plots.lines import curves
 from eos_jax.plots.histogram import sharpness_histogram, sharpness_map_and_histogram
+from eos_jax.plots.lines import curves
 from eos_jax.plots.maps import outcome_map, sharpness_map, variable_map
 from eos_jax.plots.style import (
     EVEN_ODD,

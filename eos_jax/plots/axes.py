@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 SHOWN = 1500
 """Points along an axis of a picture; larger maps are thinned, which leaves categories alone."""
@@ -114,6 +115,10 @@ def set_axis(ax: Axes, side: str, drawn: Axis, cells: bool = True) -> None:
     target = {"x": ax.xaxis, "y": ax.yaxis}[side]
     if drawn.log:
         ax.set(**{f"{side}scale": "log"})
+        few = drawn.edges[-1] < 300 * drawn.edges[0]
+        target.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        target.set_major_formatter(StrMethodFormatter("{x:g}"))
+        target.set_minor_formatter(NullFormatter())
     if cells:
         ax.set(**{f"{side}lim": (drawn.edges[0], drawn.edges[-1])})
     if drawn.ticks is not None:
@@ -202,7 +207,7 @@ def select(
     return part
 
 
-def _places(values, wanted, dim):
+def _places(values: np.ndarray, wanted: Any, dim: str) -> Any:
     """Where along a dimension a value or a slice of values is."""
     if values.dtype.kind not in "fiub":
         found = np.flatnonzero(values.astype(str) == str(wanted))

@@ -217,7 +217,7 @@ def find(dataset: xr.Dataset, kind: str | None, options: Mapping[str, Any] = {})
     return registry[kind]
 
 
-def _kind_for(dataset, variable):
+def _kind_for(dataset: xr.Dataset, variable: str | None) -> str | None:
     """The kind that suits a variable asked for."""
     if variable is None or variable not in dataset:
         return None if variable is None else "map"  # which says what there is
@@ -227,7 +227,7 @@ def _kind_for(dataset, variable):
     return "map" if len(dims) > 1 else "curves"
 
 
-def _lacks(picture, dataset) -> str:
+def _lacks(picture: Picture, dataset: xr.Dataset) -> str:
     """The first variable that a picture needs and a dataset has not, in words."""
     lanes = lane_dims(dataset)
     for name, dims in picture.needs.items():
@@ -239,7 +239,7 @@ def _lacks(picture, dataset) -> str:
     return ""
 
 
-def _check_options(picture, options):
+def _check_options(picture: Picture, options: Mapping[str, Any]) -> None:
     unknown = [name for name in options if name not in picture.options]
     if unknown:
         known = ", ".join(picture.options) or "none"
@@ -248,12 +248,15 @@ def _check_options(picture, options):
         )
 
 
-def _facet(picture, dataset, facet, options) -> str | None:
+def _facet(
+    picture: Picture, dataset: xr.Dataset, facet: str | None, options: Mapping[str, Any]
+) -> str | None:
     """The dimension to make panels over, if any."""
     variable = options.get("variable")
     dims = lane_dims(dataset)
     if variable in dataset:
-        dims = tuple(dim for dim in dataset[variable].dims if picture.lanes > 1 or dim in dims)
+        every = tuple(str(dim) for dim in dataset[variable].dims)
+        dims = tuple(dim for dim in every if picture.lanes > 1 or dim in dims)
     if facet is not None:
         if facet not in dims:
             raise ValueError(
@@ -271,12 +274,18 @@ def _facet(picture, dataset, facet, options) -> str | None:
     return facet
 
 
-def _panels(picture, dataset, facet, title, options) -> Figure:
+def _panels(
+    picture: Picture,
+    dataset: xr.Dataset,
+    facet: str,
+    title: str | None,
+    options: Mapping[str, Any],
+) -> Figure:
     """Small multiples over one dimension, with one scale for all."""
     size = dataset.sizes[facet]
     chosen = spread(size, PANELS)
     columns = min(4, math.ceil(math.sqrt(len(chosen))))
-    names = [*picture.needs, *_USEFUL, options.get("variable")]
+    names = [*picture.needs, *_USEFUL, options.get("variable", "")]
     shown = thinned(
         sorted_along(dataset, facet).isel({facet: chosen}),
         [name for name in dict.fromkeys(names) if name in dataset],

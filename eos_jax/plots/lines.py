@@ -55,7 +55,7 @@ def curves(
       The axes.
     """
     variable = one_of(dataset, variable, "curves")
-    data = thinned(dataset, [variable])
+    data = thinned(dataset, [n for n in (variable, "outcome") if n in dataset])
     dims = tuple(str(dim) for dim in data[variable].dims)
     if len(dims) > 2:
         raise ValueError(
@@ -72,7 +72,8 @@ def curves(
     other = [dim for dim in dims if dim != along]
     drawn = axis(data, along)
     mark = "." if len(drawn.values) < 40 else ""
-    entries = [(POINTS, None, values)]
+    limits = limits or _worth_seeing(data, values, log)
+    entries: list[tuple[Any, str | None, xr.DataArray]] = [(POINTS, None, values)]
     if other:
         entries = list(coloured(values, data, other[0]))
     for colour, label, one in entries:
@@ -91,6 +92,21 @@ def curves(
         legend_below(ax.figure, beside, ax.get_legend_handles_labels()[0])
         bar_along(ax.figure, data, other[0], beside)
     return ax
+
+
+def _worth_seeing(data: xr.Dataset, values: xr.DataArray, log: bool) -> tuple[float, float] | None:
+    """Limits without diverged lanes, where these would hide all else."""
+    kept = not_diverged(data, values).values
+    kept, everything = (v[np.isfinite(v) & ((v > 0) | (not log))] for v in (kept, values.values))
+    if not kept.size or (everything.min() == kept.min() and everything.max() == kept.max()):
+        return None
+    low, high = float(kept.min()), float(kept.max())
+    if log:
+        return low / 2, high * 2
+    if np.ptp(everything) < 10 * (high - low):
+        return None
+    room = (high - low) / 20 or 1.0
+    return low - room, high + room
 
 
 def sharpness_curve(
@@ -128,6 +144,8 @@ def sharpness_curve(
     else:
         say(ax, "no orbit converged")
     if has_threshold(data):
+        if not converged.any():
+            ax.set_ylim(0, 1.2 * float(np.nanmax(data.threshold.values)))
         limit = data.threshold.values[drawn.order]
         lower = limit * (1 - band) if relative else limit - band
         style: Any = (
@@ -178,13 +196,15 @@ def outcome_curve(
                     label=kind.name.lower())  # fmt: skip
     set_axis(ax, "x", drawn, cells=False)
     ax.set(ylabel="steps until decided", title=heading(dataset))
-    ax.set_yscale("symlog", linthresh=1)
-    ax.set_ylim(bottom=0 if (steps == 0).any() else None)
+    if steps.max() > 10 * max(1, steps.min()):
+        ax.set_yscale("symlog", linthresh=1)
+    if (steps == 0).any():
+        ax.set_ylim(bottom=-0.2)
     _legend_of_points(ax, beside)
     return ax
 
 
-def _line(dataset, names) -> tuple[xr.Dataset, Axis]:
+def _line(dataset: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, Axis]:
     """The variables along the one dimension of lanes there is, or along one made of a lane."""
     data = thinned(dataset, names)
     dims = lane_dims(data)
@@ -236,6 +256,7 @@ def colour_bar(
     norm: Normalize,
     label: str,
     shown: tuple[float, float] | None = None,
+    beyond: str = "neither",
 ) -> None:
     """A colour bar beside axes.
 
@@ -246,11 +267,12 @@ def colour_bar(
       norm: its scale.
       label: what it is of.
       shown: numbers of steps that it goes from and to, if not all.
+      beyond: where it has a tip, for values beyond its ends: "neither", "min", "max", "both".
     """
     place = beside[0] if len(beside) == 1 else list(beside)
-    extra: Any = {}
+    extra: Any = {"extend": beyond}
     if shown:
-        extra = {"ticks": _whole_ticks(*shown), "format": "%g"}
+        extra |= {"ticks": _whole_ticks(*shown), "format": "%g"}
     bar = figure.colorbar(
         ScalarMappable(norm, colour_map), ax=place, label=label, shrink=0.9, pad=0.02, **extra
     )
@@ -274,7 +296,7 @@ def legend_below(figure: Any, beside: Sequence[Axes], handles: Sequence[Artist])
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
-def _legend_of_points(ax, beside) -> None:
+def _legend_of_points(ax: Axes, beside: Sequence[Axes] | None) -> None:
     """A legend of what the axes show, each label once."""
     beside = [ax] if beside is None else beside
     entries = {}
@@ -319,6 +341,14 @@ def label_of(dataset: xr.Dataset, variable: str) -> str:
     words = str(attrs.get("long_name") or variable)
     units = str(attrs.get("units", "1"))
     return words if units in ("1", words, "") else f"{words} ({units})"
+
+
+def not_diverged(dataset: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
+    """Values without those of diverged lanes, where anything is left."""
+    if "outcome" not in dataset or not set(dataset.outcome.dims) <= set(values.dims):
+        return values
+    kept = values.where(dataset.outcome != Outcome.DIVERGED)
+    return kept if bool(kept.notnull().any()) else values
 
 
 def say(ax: Axes, words: str) -> None:

@@ -4,8 +4,8 @@ A map is made of layers, a pure function of a dataset. Panels take the scales of
 all panels together, and the values of their own.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -95,7 +95,7 @@ def sharpness_map(
             if kind != Outcome.CONVERGED
         ]
 
-    return _paint(ax, dataset, names, layers, whole, beside)
+    return _paint(ax, dataset, names, layers, whole, beside, "no orbit converged")
 
 
 @register("outcome", {"outcome": ()}, rank=20)
@@ -127,7 +127,7 @@ def outcome_map(
     return _paint(ax, dataset, _present(dataset, "outcome", "steps"), layers, whole, beside)
 
 
-def _fate(data, kind) -> Layer:
+def _fate(data: xr.Dataset, kind: Outcome) -> Layer:
     """The lanes of one fate, shaded by the step where that says something."""
     mine, name = data.outcome == kind, kind.name.lower()
     if kind not in _SHADES or "steps" not in data or not bool(mine.any()):
@@ -178,14 +178,23 @@ def variable_map(
         values = values.where(values > 0) if log else values
         if not bool(np.isfinite(values).any()):
             return []
-        low, high = limits or _ends(values.values, log)
+        low, high = limits or _ends(lines.not_diverged(data, values).values, log)
         norm = LogNorm(low, high) if log else Normalize(low, high)
         return [Layer(lines.label_of(data, variable), values, _colour_map(cmap), norm)]
 
-    return _paint(ax, dataset, [variable], layers, whole, beside)
+    names = [variable, *_present(dataset, "outcome")]
+    return _paint(ax, dataset, names, layers, whole, beside, "nothing known")
 
 
-def _paint(ax, dataset, names, layers, whole, beside) -> Axes:
+def _paint(
+    ax: Axes,
+    dataset: xr.Dataset,
+    names: Sequence[str],
+    layers: Callable[[xr.Dataset], list[Layer]],
+    whole: xr.Dataset | None,
+    beside: Sequence[Axes] | None,
+    without_scale: str = "",
+) -> Axes:
     """Paint a panel, and with the last one the key of all."""
     data = thinned(dataset, names)
     first, second = (axis(data, str(dim)) for dim in data[names[0]].dims)
@@ -199,13 +208,13 @@ def _paint(ax, dataset, names, layers, whole, beside) -> Axes:
     set_axis(ax, "x", first)
     set_axis(ax, "y", second)
     ax.set_title(heading(dataset))
-    if not any(layer.norm for layer in present):
-        lines.say(ax, "no orbit converged" if "outcome" in names else "nothing known")
+    if without_scale and not any(layer.norm for layer in present):
+        lines.say(ax, without_scale)
     _key(ax.figure, [ax] if beside is None else beside, present)
     return ax
 
 
-def _image(ax, first: Axis, second: Axis, layer: Layer) -> None:
+def _image(ax: Axes, first: Axis, second: Axis, layer: Layer) -> None:
     """Cells of the values, the first dimension along the horizontal axis."""
     values = layer.values.transpose(first.name, second.name).values
     values = values[np.ix_(first.order, second.order)].astype(float)
@@ -220,22 +229,36 @@ def _image(ax, first: Axis, second: Axis, layer: Layer) -> None:
     )
 
 
-def _key(figure, beside: Sequence[Axes], layers: Sequence[Layer]) -> None:
+def _key(figure: Any, beside: Sequence[Axes], layers: Sequence[Layer]) -> None:
     """A colour bar for each scale, and a legend below of the flat colours."""
     if not beside:
         return
     for layer in layers:
-        if layer.norm is not None:
-            lines.colour_bar(figure, beside, layer.colours, layer.norm, layer.label, layer.shown)
+        if layer.norm is not None and isinstance(layer.colours, Colormap):
+            values: Any = layer.values.values
+            above = layer.shown is None and bool((values > layer.norm.vmax).any())
+            below = layer.shown is None and bool((values < layer.norm.vmin).any())
+            beyond = _BEYOND[below, above]
+            lines.colour_bar(
+                figure, beside, layer.colours, layer.norm, layer.label, layer.shown, beyond
+            )
     handles = [
         Patch(facecolor=layer.colours, edgecolor="#666666", label=layer.label)
         for layer in layers
-        if layer.norm is None
+        if isinstance(layer.colours, str)
     ]
     lines.legend_below(figure, beside, handles)
 
 
-def _present(dataset, *names: str) -> list[str]:
+_BEYOND = {
+    (False, False): "neither",
+    (True, False): "min",
+    (False, True): "max",
+    (True, True): "both",
+}  # by whether there are values below and above a scale: its bar has a tip there
+
+
+def _present(dataset: xr.Dataset, *names: str) -> list[str]:
     return [name for name in names if name in dataset]
 
 
@@ -244,7 +267,7 @@ def _mask(chosen: xr.DataArray) -> xr.DataArray:
     return xr.where(chosen, 1.0, np.nan)
 
 
-def _ends(values, log: bool = False) -> tuple[float, float]:
+def _ends(values: np.ndarray, log: bool = False) -> tuple[float, float]:
     """The least and the greatest value, apart so that a scale can lie between them."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())

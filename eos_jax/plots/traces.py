@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from eos_jax.outcomes import ESCAPE
 from eos_jax.plots.axes import heading, hyperparameters, labels_along, lane_dims, sorted_along
 from eos_jax.plots.base import register, spread
-from eos_jax.plots.lines import bar_along, coloured, label_of, legend_below, one_of, say
 from eos_jax.plots.edge import judged
+from eos_jax.plots.lines import bar_along, coloured, label_of, legend_below, one_of, say
 from eos_jax.plots.style import QUIET, Figure, colours, legend_outside, new_figure, style
 
 FAR = 1e30
@@ -48,7 +49,7 @@ def loss_trace(
       The axes.
     """
     for shade, words, one in _lanes(dataset, colour, label):
-        ax.plot(one.step, one.loss, lw=0.8, color=shade, label=words)
+        ax.plot(one.step, one.loss, lw=0.8, color=shade, label=words, **_dots(one.loss))
     values = dataset.loss.values[np.isfinite(dataset.loss.values)]
     ax.set(xlabel="step", ylabel="loss", title=heading(dataset))
     # a loss may go below zero, where its logarithm says nothing
@@ -89,7 +90,8 @@ def sharpness_trace(
     highest, limits = 0.0, []
     for shade, words, one in _lanes(dataset, colour, label):
         for parity, half in enumerate(_halves(one)):
-            ax.plot(half.step, half[bend], lw=0.8, color=shade, label=None if parity else words)
+            ax.plot(half.step, half[bend], lw=0.8, color=shade, label=None if parity else words,
+                    **_dots(half[bend]))  # fmt: skip
         highest = max(highest, float(np.nanmax(one[bend].values, initial=0)))
         if "threshold" not in one or not np.isfinite(one.threshold).any():
             continue
@@ -296,14 +298,14 @@ def _lanes(
 _OTHERS = "lanes of one colour"
 
 
-def _near(dataset):
+def _near(dataset: xr.Dataset) -> xr.Dataset:
     """The records of floats with what has diverged as NaN."""
     names = [n for n, v in dataset.data_vars.items() if v.dtype.kind in "fiu"]
     part = dataset[names]
     return part.where(abs(part) < FAR)
 
 
-def _colour_dim(dataset, colour):
+def _colour_dim(dataset: xr.Dataset, colour: str | None) -> str | None:
     dims = lane_dims(dataset)
     if colour is not None:
         if colour not in dims:
@@ -316,7 +318,9 @@ def _colour_dim(dataset, colour):
     return next((dim for dim in dims if dim in known), dims[0] if dims else None)
 
 
-def _colour_and_facet(dataset, colour, facet):
+def _colour_and_facet(
+    dataset: xr.Dataset, colour: str | None, facet: str | None
+) -> tuple[str | None, str | None]:
     """The dimension of colours, and that of rows if there is one more."""
     dims = lane_dims(dataset)
     if facet is not None and facet not in dims:
@@ -338,7 +342,7 @@ def _colour_and_facet(dataset, colour, facet):
     return colour, facet
 
 
-def _rows(dataset, facet):
+def _rows(dataset: xr.Dataset, facet: str | None) -> list[tuple[str, xr.Dataset]]:
     """Words and data of each row of panels."""
     if facet is None:
         return [("", dataset)]
@@ -348,7 +352,12 @@ def _rows(dataset, facet):
     return [(labels[place], dataset.isel({facet: place})) for place in chosen]
 
 
-def _halves(lane):
+def _dots(values: xr.DataArray) -> dict[str, Any]:
+    """Dots where a line has too few points to be seen."""
+    return {"marker": ".", "ms": 4} if int(np.isfinite(values).sum()) < 3 else {}
+
+
+def _halves(lane: xr.Dataset) -> list[xr.Dataset]:
     """Even and odd steps apart: an oscillation is then two curves, not a filled area.
 
     Samples that are all of one parity are one curve.
@@ -359,7 +368,7 @@ def _halves(lane):
     return [lane.isel(step=slice(parity, None, 2)) for parity in (0, 1)]
 
 
-def _scalars(dataset) -> list[str]:
+def _scalars(dataset: xr.Dataset) -> list[str]:
     """Names of the parameters that are numbers and recorded at every step."""
     dims = {*lane_dims(dataset), "step"}
     return [
@@ -369,7 +378,7 @@ def _scalars(dataset) -> list[str]:
     ]
 
 
-def _two(dataset, parameters) -> tuple[str, str]:
+def _two(dataset: xr.Dataset, parameters: Sequence[str] | None) -> tuple[str, str]:
     """The two parameters of a plane."""
     there = _scalars(dataset)
     wanted = tuple(there[:2] if parameters is None else parameters)
@@ -382,17 +391,15 @@ def _two(dataset, parameters) -> tuple[str, str]:
     return wanted[0], wanted[1]
 
 
-def _reach(values) -> float:
+def _reach(values: np.ndarray) -> float:
     """How far out a parameter is shown: an orbit that escapes would hide all others."""
-    size = abs(values[np.isfinite(values)])
-    starts = abs(values[..., 0])
-    starts = starts[np.isfinite(starts)]
-    return (
-        float(10 * max(np.median(size, axis=None) if size.size else 1, starts.max(initial=0))) or 1
-    )
+    size = np.abs(values)
+    stays = ~(size[..., -1:] > ESCAPE) & np.isfinite(size[..., -1:])
+    counted = np.where(stays, size, 0).max(initial=0), size[..., 0].max(initial=0)
+    return float(10 * np.nanmax([*counted, 0])) or 1.0
 
 
-def _key(ax, dataset, colour, beside) -> None:
+def _key(ax: Axes, dataset: xr.Dataset, colour: str | None, beside: Sequence[Axes] | None) -> None:
     """The legend of an axes that stands alone, or the key of panels with the last of them."""
     dim = _colour_dim(dataset, colour)
     if beside is None:

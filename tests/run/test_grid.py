@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from eos_jax.grid import make_grid, starts, tile_shape, tiles
 from hypothesis import given
 from hypothesis import strategies as st
 
 import eos_jax as eos
-from eos_jax.grid import make_grid, starts, tile_shape, tiles
 
 shapes = st.lists(st.integers(1, 7), max_size=4).map(tuple)
 
