@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 SHOWN = 1500
@@ -115,16 +116,21 @@ def set_axis(ax: Axes, side: str, drawn: Axis, cells: bool = True) -> None:
     target = {"x": ax.xaxis, "y": ax.yaxis}[side]
     if drawn.log:
         ax.set(**{f"{side}scale": "log"})
-        few = drawn.edges[-1] < 300 * drawn.edges[0]
-        target.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-        target.set_major_formatter(StrMethodFormatter("{x:g}"))
-        target.set_minor_formatter(NullFormatter())
+        set_log_ticks(target, drawn.edges[-1] / drawn.edges[0])
     if cells:
         ax.set(**{f"{side}lim": (drawn.edges[0], drawn.edges[-1])})
     if drawn.ticks is not None:
         some = slice(None, None, math.ceil(len(drawn.values) / 12))
         target.set_ticks(drawn.values[some], drawn.ticks[some])
     ax.set(**{f"{side}label": drawn.name})
+
+
+def set_log_ticks(target: XAxis | YAxis, ratio: float) -> None:
+    """Plain numbers at 1, 2, 5 of each decade where a logarithmic scale has few decades."""
+    if ratio < 1000:
+        target.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        target.set_major_formatter(StrMethodFormatter("{x:g}"))
+        target.set_minor_formatter(NullFormatter())
 
 
 def lane_dims(dataset: xr.Dataset) -> tuple[str, ...]:

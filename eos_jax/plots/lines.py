@@ -18,6 +18,7 @@ from eos_jax.plots.axes import (
     labels_along,
     lane_dims,
     set_axis,
+    set_log_ticks,
     thinned,
 )
 from eos_jax.plots.base import register
@@ -221,7 +222,9 @@ def _line(dataset: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, Axis]:
 def coloured(
     values: Any, dataset: xr.Dataset, dim: str
 ) -> Iterator[tuple[tuple[float, ...], str | None, Any]]:
-    """Colour, label and part for each place along a dimension, from low to high.
+    """Colour, label and part for each place along a dimension.
+
+    Few are in the order of the dataset, which may have its reasons; many from low to high.
 
     Args:
       values: what to take parts of.
@@ -232,9 +235,10 @@ def coloured(
       Triples of a colour, a label (None where they are too many for a legend), and the part.
     """
     order = axis(dataset, dim).order
+    few = len(order) <= LEGEND
     labels = labels_along(dataset, dim)
-    for colour, place in zip(colours(len(order)), order):
-        label = labels[place] if len(order) <= LEGEND else None
+    for colour, place in zip(colours(len(order)), np.sort(order) if few else order):
+        label = labels[place] if few else None
         yield colour, label, values.isel({dim: place})
 
 
@@ -279,6 +283,8 @@ def colour_bar(
     if shown:
         bar.ax.set_ylim(shown)
         bar.minorticks_off()
+    elif isinstance(norm, LogNorm):
+        set_log_ticks(bar.ax.yaxis, float(norm.vmax or 1) / float(norm.vmin or 1))
 
 
 def legend_below(figure: Any, beside: Sequence[Axes], handles: Sequence[Artist]) -> None:
