@@ -153,15 +153,15 @@ def hyperparameters(dataset: xr.Dataset) -> list[str]:
     ]
 
 
-def thinned(dataset: xr.Dataset, names: Sequence[str], most: int = SHOWN) -> xr.Dataset:
-    """The variables named, in memory, at most so many values of each dimension but `step`."""
-    part = dataset[list(names)]
-    steps = {
-        dim: slice(None, None, math.ceil(n / most))
-        for dim, n in part.sizes.items()
-        if dim != "step"
-    }
-    return part.isel(steps).load()
+def thinned(dataset: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """The variables named, in memory, thinned."""
+    return thin(dataset[list(names)], SHOWN).load()
+
+
+def thin(dataset: xr.Dataset, most: int) -> xr.Dataset:
+    """A dataset with at most so many values of each dimension but `step`."""
+    sizes = {dim: size for dim, size in dataset.sizes.items() if dim != "step"}
+    return dataset.isel({dim: slice(None, None, math.ceil(n / most)) for dim, n in sizes.items()})
 
 
 def sorted_along(dataset: xr.Dataset, dim: str) -> xr.Dataset:
@@ -220,6 +220,8 @@ def _places(values: np.ndarray, wanted: Any, dim: str) -> Any:
         if not found.size:
             raise ValueError(f"Dimension `{dim}` has {', '.join(map(str, values))}, not {wanted}.")
         return int(found[0])
+    if isinstance(wanted, str):
+        raise ValueError(f"Dimension `{dim}` has numbers, but got {wanted!r}.")
     low, high = np.nanmin(values), np.nanmax(values)
     if isinstance(wanted, slice):
         low = low if wanted.start is None else wanted.start

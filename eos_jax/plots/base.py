@@ -21,7 +21,7 @@ from eos_jax.plots.axes import (
     lane_dims,
     select,
     sorted_along,
-    thinned,
+    thin,
 )
 from eos_jax.plots.style import Figure, new_figure, style, subplots
 
@@ -246,6 +246,14 @@ def _check_options(picture: Picture, options: Mapping[str, Any]) -> None:
         raise ValueError(
             f"A picture `{picture.kind}` has no option `{unknown[0]}`; its options are {known}."
         )
+    if options.get("limits") is not None:
+        low, high = options["limits"]
+        if not low < high:
+            raise ValueError(f"Argument `limits` must be low and high, but got {low}, {high}.")
+        if options.get("log") and low <= 0:
+            raise ValueError(
+                f"Argument `limits` must be positive on a logarithmic scale, but got {low}."
+            )
 
 
 def _facet(
@@ -286,11 +294,9 @@ def _panels(
     chosen = spread(size, PANELS)
     columns = min(4, math.ceil(math.sqrt(len(chosen))))
     names = [*picture.needs, *_USEFUL, options.get("variable", "")]
-    shown = thinned(
-        sorted_along(dataset, facet).isel({facet: chosen}),
-        [name for name in dict.fromkeys(names) if name in dataset],
-        SHOWN // columns,
-    )
+    shown = thin(sorted_along(dataset, facet).isel({facet: chosen}), SHOWN // columns)
+    for name in {*names} & {*shown.data_vars}:
+        shown[name].load()  # once, not for each panel
     labels = labels_along(shown, facet)
     rows = math.ceil(len(chosen) / columns)
     figure, axes = subplots(

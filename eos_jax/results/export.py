@@ -29,15 +29,15 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
       ValueError: if the ending is neither, or the format cannot hold the values.
 
     Example:
-      >>> import eos_jax as eos, tempfile
+      >>> import eos_jax as eos, pathlib, tempfile
       >>> obj = eos.objectives.scalar_product((2, 2))
       >>> ds = eos.sweep(obj, {"x": [2.0, 7.0], "y": 0.4, "eta": 0.2}, 100, keep=["steps"])
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     write(ds, f"{folder}/a.csv")
-      ...     print(open(f"{folder}/a.csv").read().strip())
+      ...     print(pathlib.Path(folder, "a.csv").read_text().strip())
       x,y,eta,steps,outcome
       2.0,0.4,0.2,36,converged
-      7.0,0.4,0.2,3,diverged
+      7.0,0.4,0.2,2,diverged
     """
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
@@ -93,7 +93,8 @@ def _columns(slab: xr.Dataset, dims: list) -> tuple[list[str], Iterator[tuple]]:
     """The columns of a slab: coordinates first; arrays within a row are a column each."""
     sizes = {d: slab.sizes[d] for d in dims}
     names, columns = [], []
-    for name in (*slab.coords, *slab.data_vars):
+    labels = sorted(slab.coords, key=lambda name: dims.index(name) if name in dims else len(dims))
+    for name in (*labels, *slab.data_vars):
         values = slab[name]
         inner = [d for d in values.dims if d not in sizes]
         if name in slab.coords and inner:  # starts that are no numbers, or labels of `inner`

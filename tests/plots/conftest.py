@@ -30,9 +30,8 @@ def rosenbrock(a, b):
 
 
 def network():
-    from eos_jax.objectives.fully_connected import fully_connected_from_arrays
-
-    model = fully_connected_from_arrays(np.eye(2), np.ones((2, 1)), (2, 2, 1), bias=False)
+    data = np.eye(2), np.ones((2, 1))
+    model = eos.objectives.fully_connected((2, 2, 1), bias=False, data=data)
     start = {"W1": np.array([[0.5, 0.1], [-0.2, 0.4]]), "W2": np.array([[0.3, 0.6]])}
     return eos.orbits(model, {**start, "eta": [0.1, 0.5]}, 40)
 

@@ -39,25 +39,31 @@ def colour_of(collection):
 
 
 @pytest.mark.parametrize("name", [*SWEEPS, *ORBITS])
-def test_every_dataset_is_drawn_as_everything_it_can_be(name, dataset, tmp_path):
-    """Warnings are errors here, also those that appear only when the picture is written."""
+def test_every_dataset_is_drawn(name, dataset):
+    """Warnings are errors here, also those that appear only when the picture is laid out."""
+    data = dataset(name)
+    first = plots.kinds(data)[0]
+    assert first == ("orbits" if name in ORBITS else first)
+    figure = plots.draw(data)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        assert [*ax.lines, *ax.collections, *ax.texts], ax
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SWEEPS, *ORBITS])
+def test_every_dataset_is_drawn_as_everything_it_can_be(name, dataset):
     data = dataset(name)
     known = plots.kinds(data)
-    assert known[0] == ("orbits" if name in ORBITS else known[0])
-    assert "outcome" in known
-    for kind in known:
-        variable = {"map": "outcome", "curves": "outcome", "trace": "loss"}.get(kind)
+    assert {"outcome", "map", "curves"} <= set(known)
+    for kind in known[1:]:
         if kind == "orbit" and name == "a network":
             continue
-        options = {"variable": variable} if variable else {}
-        figure = plots.draw(data, kind, **options)
-        plots.save(figure, tmp_path / "a.png")
-        assert (tmp_path / "a.png").stat().st_size > 1000
+        variable = {"map": "outcome", "curves": "outcome", "trace": "loss"}.get(kind)
+        figure = plots.draw(data, kind, **({"variable": variable} if variable else {}))
+        figure.draw_without_rendering()
         for ax in figure.axes:
-            inside = ax.lines or ax.collections or ax.texts
-            assert inside, (kind, ax)
-    picture = plots.draw(data)
-    assert isinstance(picture, Figure)
+            assert [*ax.lines, *ax.collections, *ax.texts, *ax.patches], (kind, ax)
 
 
 @pytest.mark.parametrize("function", [plots.sharpness_map, plots.outcome_map])
@@ -84,7 +90,7 @@ def test_every_ending_is_written(dataset, tmp_path):
 def test_no_pyplot_no_style_no_backend_is_touched():
     code = (
         "import sys, numpy as np, xarray as xr, matplotlib\n"
-        "before = dict(matplotlib.rcParams.items()) if False else matplotlib.rcParams.copy()\n"
+        "before = matplotlib.rcParams.copy()\n"
         "import eos_jax.plots as plots\n"
         "import eos_jax.paper.figures\n"
         "lanes = {'outcome': (('x', 'y'), np.ones((2, 2), np.uint8)),"
