@@ -73,7 +73,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
-            "dtype": ("float64", "float32")}  # fmt: skip
+            "dtype": ("float64", "float32"),
+            "sharpness": ("auto", "exact", "power", "lanczos", "false")}  # fmt: skip
 
 
 def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:

@@ -98,7 +98,9 @@ def hessian(objective: Objective, params: Parameters) -> jax.Array:
     return over_lanes(objective, one, params)
 
 
-def hessian_vector_product(objective: Objective, params: Parameters, vector: jax.Array):
+def hessian_vector_product(
+    objective: Objective, params: Parameters, vector: jax.Array
+) -> jax.Array:
     """Hessian times a vector at one point, without building the Hessian.
 
     Args:

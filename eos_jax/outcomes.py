@@ -162,9 +162,11 @@ def stationary(
     length = _size(objective, along)
     gradient, curvature = largest * length, jnp.abs(bend) / jnp.where(still, 1, length) ** 2
     size = _size(objective, params)
-    low = gradient**2 <= 2 * tolerance * jnp.abs(start.loss - loss) * curvature
-    close = gradient <= tolerance ** (1 / 3) * jnp.maximum(size, start.size) * curvature
-    resolved = gradient <= 4 * jnp.finfo(loss.dtype).eps * size * curvature
+    # a quotient first: the squares of small slopes, or of large ones, are out of range
+    distance = gradient / curvature
+    low = gradient * distance <= 2 * tolerance * jnp.abs(start.loss - loss)
+    close = distance <= tolerance ** (1 / 3) * jnp.maximum(size, start.size)
+    resolved = distance <= 4 * jnp.finfo(loss.dtype).eps * size
     return still | (low & close) | resolved
 
 

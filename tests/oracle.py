@@ -87,3 +87,21 @@ def product_hessian(factors):
             for i in range(size)
         ]
     )
+
+
+@_quiet
+def samples(x, y, eta, steps, every=1, tolerance=1e-12, escape=1e6):
+    """What is seen of orbits until they are decided, one row for each sample, one column a lane.
+
+    Returns outcome, steps, and x and y at the samples: NaN from an orbit's escape on, and after the
+    step at which it is decided.
+    """
+    outcome, taken, _, _ = run(x, y, eta, steps, tolerance, escape)
+    x, y, eta = (np.array(v, float).ravel() for v in np.broadcast_arrays(x, y, eta))
+    seen = []
+    for t in range(steps + 1):
+        if t % every == 0:
+            shown = (t <= taken) & (np.abs(x) <= escape) & (np.abs(y) <= escape)
+            seen.append(np.where(shown, [x, y], np.nan))
+        x, y = step(x, y, eta)
+    return outcome, taken, np.array(seen)[:, 0], np.array(seen)[:, 1]

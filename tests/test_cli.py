@@ -68,7 +68,7 @@ def test_sweep_plot_info_verify(config, tmp_path, capsys):
         ["sweep", str(config), "--out", str(store), "--set", "axes.x.num=7", "--set", "steps=90"]
     )
     printed = capsys.readouterr().out
-    assert f"wrote {store}" in printed and "stability threshold 2/eta: 10.000000" in printed
+    assert f"wrote {store}" in printed and "stability threshold of the rule: 10.000000" in printed
     found = xr.open_zarr(store)
     assert dict(found.sizes) == {"x": 7, "y": 2}
     axes = {"x": np.linspace(2, 3, 7), "y": [0.3, 0.4], "eta": 0.2}
@@ -149,9 +149,9 @@ def test_a_users_own_objective(tmp_path, capsys):
     found = xr.open_zarr(store).load()
     assert found.outcome.dims == ("a", "b")
     assert (found.outcome == eos.Outcome.CONVERGED).all()
-    # excess 1e-12 over a smallest curvature of 2/5: within some 1e-6 of (1, 1)
-    np.testing.assert_allclose(found.a_final, 1, atol=1e-5)
-    np.testing.assert_allclose(found.b_final, 1, atol=1e-5)
+    # excess 1e-12 of a fall of at most 51 over a smallest curvature of 2/5: 1.6e-5 from (1, 1)
+    np.testing.assert_allclose(found.a_final, 1, atol=2e-5)
+    np.testing.assert_allclose(found.b_final, 1, atol=4e-5)
     # the Hessian there is [[82, -40], [-40, 20]]
     want = np.linalg.eigvalsh([[82.0, -40], [-40, 20]])[-1]
     np.testing.assert_allclose(found.sharpness, want, rtol=1e-4)
@@ -226,30 +226,62 @@ BAD_CONFIGURATIONS = {
     "multiplicity text": ("[2, 2]", "'ab'", ["multiplicities", "ab", "positive"]),
     "multiplicities nested": ("[2, 2]", "{ a = 1 }", ["multiplicities", "positive"]),
     "a huge multiplicity": ("[2, 2]", "[2, 1_000_000_000_000]", ["memory"]),
-    "unknown update": ("steps = 50", "steps = 50\nupdate = { name = 'adm' }", ["adm", "adam"]),
-    "update without name": ("steps = 50", "steps = 50\nupdate = { b1 = 1 }", ["update.name"]),
-    "update name is a number": ("steps = 50", "steps = 50\nupdate = { name = 1 }", ["1", "adam"]),
-    "update name is a list": ("steps = 50", "steps = 50\nupdate = { name = [1] }", ["[1]", "adam"]),
-    "update is text": ("steps = 50", "steps = 50\nupdate = 'adam'", ["update", "adam"]),
-    "unknown setting of update": (
+    "unknown rule": ("steps = 50", "steps = 50\nrule = { name = 'adm' }", ["adm", "adam"]),
+    "rule without name": ("steps = 50", "steps = 50\nrule = { b1 = 1 }", ["rule.name"]),
+    "rule name is a number": ("steps = 50", "steps = 50\nrule = { name = 1 }", ["1", "adam"]),
+    "rule name is a list": ("steps = 50", "steps = 50\nrule = { name = [1] }", ["[1]", "adam"]),
+    "rule is text": ("steps = 50", "steps = 50\nrule = 'adam'", ["rule", "adam"]),
+    "unknown setting of a rule": (
         "steps = 50",
-        "steps = 50\nupdate = { name = 'sgd', momentom = 0.9 }",
+        "steps = 50\nrule = { name = 'heavy_ball', momentom = 0.9 }",
         ["momentom", "momentum"],
     ),
-    "bad setting of update": (
+    "bad setting of a rule": (
         "steps = 50",
-        "steps = 50\nupdate = { name = 'sgd', momentum = 'much' }",
+        "steps = 50\nrule = { name = 'heavy_ball', momentum = 'much' }",
         ["momentum", "much"],
     ),
     "step size as a setting": (
         "steps = 50",
-        "steps = 50\nupdate = { name = 'adam', learning_rate = 0.1 }",
+        "steps = 50\nrule = { name = 'adam', learning_rate = 0.1 }",
         ["learning_rate", "b1"],
     ),
     "settings of gradient descent": (
         "steps = 50",
-        "steps = 50\nupdate = { name = 'gradient_descent', momentum = 0.9 }",
+        "steps = 50\nrule = { name = 'gradient_descent', momentum = 0.9 }",
         ["gradient_descent", "momentum"],
+    ),
+    "unknown observer": (
+        "steps = 50",
+        "steps = 50\nobserve = { top = { observer = 'maximal' } }",
+        ["maximal", "maximum"],
+    ),
+    "observer without name": (
+        "steps = 50",
+        "steps = 50\nobserve = { top = { measure = 'loss' } }",
+        ["observe.top.observer", "maximum"],
+    ),
+    "unknown setting of an observer": (
+        "steps = 50",
+        "steps = 50\nobserve = { top = { observer = 'maximum', level = 1 } }",
+        ["maximum", "level", "measure"],
+    ),
+    "unknown measure": (
+        "steps = 50",
+        "steps = 50\nobserve = { top = { observer = 'maximum', measure = 'peak' } }",
+        ["peak", "sharpness"],
+    ),
+    "an observer of a taken name": (
+        "steps = 50",
+        "steps = 50\nobserve = { loss = { observer = 'maximum' } }",
+        ["`loss`"],
+    ),
+    "a result that is not there": ("steps = 50", "steps = 50\nkeep = ['los']", ["los", "loss"]),
+    "every zero": ("steps = 50", "steps = 50\nevery = 0", ["every", "0"]),
+    "sharpness unknown": (
+        "steps = 50",
+        "steps = 50\nsharpness = 'sharp'",
+        ["sharpness", "lanczos"],
     ),
     "tolerance negative": (
         "steps = 50",
@@ -259,7 +291,11 @@ BAD_CONFIGURATIONS = {
     "escape NaN": ("steps = 50", "steps = 50\nstop = { escape = nan }", ["escape", "nan"]),
     "stop is text": ("steps = 50", "steps = 50\nstop = 'never'", ["stop", "never"]),
     "combine unknown": ("steps = 50", "steps = 50\ncombine = 'outer'", ["combine", "outer", "zip"]),
-    "zip of two lengths": ("steps = 50", "steps = 50\ncombine = 'zip'", ["x: 5, y: 2"]),
+    "zip of two lengths": (
+        "steps = 50",
+        "steps = 50\ncombine = 'zip'",
+        ["`y`", "`lane`", "2", "5"],
+    ),
     "dtype unknown": (
         "steps = 50",
         "steps = 50\ndtype = 'float16'",

@@ -51,7 +51,7 @@ def test_a_configuration_is_the_call_in_python(load):
     signature = inspect.signature(eos.sweep).parameters
     assert set(arguments) <= set(signature)
     # what the file leaves out is what the call leaves out
-    for name in ("stop", "combine", "dtype", "tile"):
+    for name in ("stop", "observe", "every", "sharpness", "keep", "combine", "dtype", "tile"):
         assert arguments[name] == signature[name].default, name
     assert arguments["objective"] is eos.objectives.scalar_product((2, 2))
     np.testing.assert_array_equal(arguments["axes"]["x"], np.linspace(2, 3, 5))
@@ -96,7 +96,12 @@ def test_ranges_include_both_ends_exactly(start, stop, num):
         (["axes.eta=1e-3"], "axes.eta", 1e-3),
         (["dtype=float32"], "dtype", "float32"),
         (["dtype='float32'"], "dtype", "float32"),
-        (["update.name=adam", "update.b1=0.5"], "update", {"name": "adam", "b1": 0.5}),
+        (["rule.name=adam", "rule.b1=0.5"], "rule", {"name": "adam", "b1": 0.5}),
+        (["every=4"], "every", 4),
+        (["keep=['loss']"], "keep", ["loss"]),
+        (["sharpness=lanczos"], "sharpness", "lanczos"),
+        (["sharpness=false"], "sharpness", False),
+        (["observe.top.observer=maximum"], "observe", {"top": {"observer": "maximum"}}),
         (["stop.tolerance=1e-6"], "stop.tolerance", 1e-6),
         (["objective.multiplicities=[1, 2]"], "objective.multiplicities", [1, 2]),
     ],
@@ -108,10 +113,63 @@ def test_changes(load, changes, key, value):
     assert found == value
 
 
-def test_update_rules_by_name(load):
-    text = f"update = {{ name = 'sgd', momentum = 0.5 }}\n{TEXT}"
-    rule = config.arguments(load(text))["update"]
-    assert float(rule.threshold(0.2)) == pytest.approx(15.0)
+def test_rules_by_name(load):
+    arguments = config.arguments(load(f"rule = {{ name = 'heavy_ball', momentum = 0.5 }}\n{TEXT}"))
+    assert arguments["rule"] is eos.rules.heavy_ball(momentum=0.5)
+    found = eos.sweep(**arguments)
+    np.testing.assert_allclose(found.threshold, 15.0)  # 2 (1 + beta)/eta
+
+
+def test_observers_by_name(load):
+    text = """
+every = 10
+keep = ["top", "loss"]
+[observe.top]
+observer = "maximum"
+measure = "loss"
+[observe.rows]
+observer = "trace"
+measures = ["x", "loss"]
+last = 3
+"""
+    arguments = config.arguments(load(TEXT + text))
+    assert arguments["observe"] == {
+        "top": eos.observers.maximum("loss"),
+        "rows": eos.observers.trace(["x", "loss"], last=3),
+    }
+    assert arguments["every"] == 10
+    found = eos.sweep(**arguments)
+    assert set(found.data_vars) == {"outcome", "loss", "top"}
+    assert (found.top >= found.loss).all()
+
+
+def test_hyperparameters_of_a_rule_are_axes(load):
+    text = TEXT.replace("eta = 0.2", "eta = 0.2, momentum = [0.0, 0.5]")
+    found = eos.sweep(**config.arguments(load(f"rule = {{ name = 'heavy_ball' }}\n{text}")))
+    assert dict(found.sizes) == {"x": 5, "y": 2, "momentum": 2}
+    np.testing.assert_allclose(found.threshold[0, 0], [10.0, 15.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("observe.top.observer=maximal", ["maximal", "maximum"]),
+        ("observe.top.measure=loss", ["observe.top.observer", "maximum"]),
+        ("observe.top={ observer = 'maximum', level = 1 }", ["level", "measure"]),
+        ("observe.loss.observer=maximum", ["`loss`"]),
+        ("observe.top={ observer = 'maximum', measure = 'z' }", ["z", "sharpness"]),
+        ("sharpness=sharp", ["sharpness", "sharp"]),
+        ("sharpness=true", ["sharpness"]),
+        ("every=0", ["every", "0"]),
+        ("keep=['los']", ["keep", "los", "loss"]),
+        ("keep=loss", ["keep", "loss"]),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(load, change, words):
+    with pytest.raises(ValueError) as refusal:
+        eos.sweep(**config.arguments(load(TEXT, [change])))
+    for word in words:
+        assert word in str(refusal.value), (word, refusal.value)
 
 
 def test_nothing_in_a_configuration_is_executed(load, tmp_path):
@@ -121,7 +179,7 @@ def test_nothing_in_a_configuration_is_executed(load, tmp_path):
         f"axes.eta={code}",
         f"objective.name={code}",
         f"dtype={code}",
-        f"update.name={code}",
+        f"rule.name={code}",
     ):
         with pytest.raises(ValueError):
             config.arguments(load(TEXT, [change]))

@@ -1,4 +1,4 @@
-"""Names of fates, and the rule that decides them."""
+"""Names of fates, and what decides them."""
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ def test_the_numbers_are_a_promise():
         "aperiodic": 4,
         "undecided": 5,
         "invalid": 6,
+        "stationary": 7,
     }
     assert FLAGS["flag_values"].dtype == np.uint8
     names = dict(zip(FLAGS["flag_meanings"].split(), FLAGS["flag_values"].tolist()))

@@ -85,14 +85,17 @@ def register(make: Factory) -> Factory:
     Equal arguments give the same observer, so compiled programs are found again.
     """
     cached = functools.lru_cache(maxsize=256)(make)
+    signature = inspect.signature(make)
 
     @functools.wraps(make)
     def wrapped(*args: Any, **kwargs: Any) -> Observer:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()  # arguments by place and by name, given and left out, are the same
         try:
-            return cached(*args, **kwargs)
+            return cached(*bound.args, **bound.kwargs)
         except TypeError as error:
             if "unhashable" in str(error):
-                return make(*args, **kwargs)
+                return make(*bound.args, **bound.kwargs)
             raise
 
     registry[getattr(make, "__name__", "observer")] = wrapped

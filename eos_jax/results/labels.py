@@ -41,12 +41,28 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
     """The layout of a job's results: `outcome` last, so that writing it says the rest is there."""
     coords = _coordinates(work)
     variables = {}
-    for name, result in job.results(work).items():
+    results = job.results(work)
+    lengths = dict(zip(work.grid.dims, work.grid.shape))
+    longest = max((r.shape[r.label.dims.index("step")] for r in results.values() if _is_record(r)),
+                  default=0)  # fmt: skip
+    for name, result in results.items():
+        if name in coords:
+            raise ValueError(
+                f"A result cannot be called `{name}`, as an axis is; name the observer."
+            )
         rest = len(result.shape) - len(result.label.dims)
         own = (*result.label.dims, *(f"{_stem(name)}_{i}" for i in range(rest)))
+        if _is_record(result):  # the longest are along `step`, shorter ones along, say, `step_10`
+            length = result.shape[own.index("step")]
+            along = "step" if length == longest else f"step_{length}"
+            own = tuple(along if dim == "step" else dim for dim in own)
+            coords.setdefault(along, _steps(work, along, length))
         for dim, length in zip(own, result.shape):
-            if dim == "step":
-                coords.setdefault("step", _steps(work, length))
+            if lengths.setdefault(dim, length) != length:
+                raise ValueError(
+                    f"Dimension `{dim}` must have one length, but it has {length} in `{name}` and "
+                    f"{lengths[dim]} elsewhere; give the observer's label another name for it."
+                )
         variables[name] = Variable(
             (*work.grid.dims, *own),
             (*work.grid.shape, *result.shape),
@@ -85,11 +101,15 @@ def _coordinates(work):
     return coords
 
 
-def _steps(work, length):
+def _is_record(result: Result) -> bool:
+    return "step" in result.label.dims
+
+
+def _steps(work, dim, length):
     """The steps of the last samples."""
     samples = work.steps // work.every + 1
     steps = np.arange(samples - length, samples) * work.every
-    return ("step",), steps, {"long_name": "step", "units": "steps"}
+    return (dim,), steps, {"long_name": "step", "units": "steps"}
 
 
 def _labels(name, result: Result):

@@ -205,8 +205,11 @@ def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
 
 def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], None]:
     """A function that writes the results of one tile, `outcome` last."""
-    group = _open(path)
-    arrays = dict(group.arrays())
+    # Zarr forgets this setting, without which a chunk that is all fill would be taken for lost
+    arrays = {
+        name: array.with_config({"write_empty_chunks": True})
+        for name, array in _open(path).arrays()
+    }
     chunks = arrays["outcome"].chunks
 
     def write(tile: Tile, results: dict[str, np.ndarray]) -> None:
@@ -261,11 +264,25 @@ def damaged(path: str | os.PathLike) -> list[str]:
 
 
 def open_dataset(path: str | os.PathLike) -> xr.Dataset:
-    """The result as a dataset, read as it is used.
+    """The result of a sweep as a dataset, read as it is used.
+
+    Args:
+      path: folder of the store, as was given to a sweep as `out`.
+
+    Returns:
+      The dataset that the sweep returned, or as much of it as is done; where it is not,
+      `outcome` is 0.
 
     Raises:
       FileNotFoundError: if nothing is there.
       FileExistsError: if it is not a result of eos_jax.
+
+    Example:
+      >>> import eos_jax as eos, tempfile
+      >>> obj, folder = eos.objectives.scalar_product((2, 2)), tempfile.mkdtemp()
+      >>> ds = eos.sweep(obj, {"x": [2.0, 2.5], "y": 0.4, "eta": 0.2}, steps=9, out=folder)
+      >>> eos.open(folder).equals(ds)
+      True
     """
     _open(path)
     return xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from eos_jax.curvature import sharpness_at
 from eos_jax.rules.base import Rule, check_number, numbers, register, slopes, zeros
-from eos_jax.rules.stability import linear_filter_threshold, scaled_sharpness
+from eos_jax.rules.stability import linear_filter_threshold
 from eos_jax.sample import Sample
 
 
@@ -73,7 +74,7 @@ def rmsprop(decay: float | None = 0.9, eps: float | None = 1e-8) -> Rule:
     def curvature(sample: Sample) -> jax.Array:
         eps = sample.hyper["eps"]
         scale = {n: jax.lax.rsqrt(v + eps) for n, v in sample.state.items()}
-        return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+        return sharpness_at(sample.objective, sample.params, sample.method, scale)
 
     return Rule(
         "rmsprop",
@@ -176,7 +177,7 @@ def preconditioned_sharpness(sample: Sample) -> jax.Array:
     # before the first step there is no second moment: P is eps
     whole = jnp.where(remaining > 0, remaining, 1)
     scale = {n: 1 / (jnp.sqrt(v / whole) + sample.hyper["eps"]) for n, v in second.items()}
-    return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+    return sharpness_at(sample.objective, sample.params, sample.method, scale)
 
 
 def _adam_threshold(sample):

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax import measures
+from eos_jax.curvature import sharpness_at
 from eos_jax.objectives.base import loss_of_first_copies
 from eos_jax.rules.base import Rule, numbers, register, slopes
-from eos_jax.rules.stability import scaled_sharpness
 from eos_jax.sample import Sample
 
 
@@ -71,7 +71,7 @@ def gradient_descent(parameters: Sequence[str] | None = None) -> Rule:
 
     def curvature(sample):
         scale = {name: sample.hyper[f"eta_{name}"] for name in names}
-        return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+        return sharpness_at(sample.objective, sample.params, sample.method, scale)
 
     return Rule(
         "gradient_descent",

@@ -4,7 +4,6 @@ Draws come from `fold_in(key(seed), count)`: a lane's noise depends on its seed 
 lanes beside it, and an orbit that goes on from a stored state sees the noise it would have seen.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -54,16 +53,17 @@ def label_noise(sigma: float | None = None, label: str | None = None) -> Rule:
 
     def step(objective, params, state, hyper):
         hyper = numbers(params, hyper)
+        loss_with_data: Any = objective.loss_with_data  # it is there, or `init` had raised
         name, dtype = _name_of_labels(objective, label), hyper["sigma"].dtype
         data = {
             n: jnp.asarray(v, dtype)
             if n == name or jnp.issubdtype(jnp.result_type(v), jnp.floating)
             else v
-            for n, v in _data(objective).items()
+            for n, v in objective.data.items()
         }
         noise = jax.random.normal(_key(hyper, state), data[name].shape, dtype)
         data[name] = data[name] + hyper["sigma"] * noise
-        noisy = replace(objective, full_loss=lambda full: objective.loss_with_data(full, data))
+        noisy = replace(objective, full_loss=lambda full: loss_with_data(full, data))
         move = descents(noisy, params, hyper["eta"])
         return {n: params[n] + move[n] for n in objective.parameters}, state + 1
 
@@ -125,12 +125,8 @@ def _key(hyper, count):
     return jax.random.fold_in(jax.random.key(hyper["seed"]), count)
 
 
-def _data(objective: Objective) -> Mapping[str, Any]:
-    return getattr(objective, "data", None) or {}
-
-
 def _name_of_labels(objective: Objective, label: str | None) -> str:
-    data = _data(objective)
+    data = objective.data if objective.loss_with_data else {}
     for name in LABELS if label is None else (label,):
         if name in data:
             return name

@@ -10,16 +10,14 @@ problem becomes that of D^(1/2) H D^(1/2) under one and the same linear rule.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from eos_jax.curvature import _flat_loss, largest_eigenvalue
-from eos_jax.objectives.base import Objective, lift
+from eos_jax.curvature import sharpness_at
+from eos_jax.objectives.base import Objective
 from eos_jax.sample import Sample
 
 _DOUBLINGS = 64  # from 2^-20 of the natural scale to 2^44
@@ -85,7 +83,8 @@ def _log_radius(matrix):
 def critical_multiplier(still: jax.Array, answer: jax.Array) -> jax.Array:
     """The lambda > 0 at which the spectral radius of `still + lambda answer e_0^T` passes 1.
 
-    Bracketed by doubling, then halved to the dtype's resolution.
+    Where -1 becomes an eigenvalue first, solved for and checked; elsewhere bracketed by doubling
+    and halved to the dtype's resolution.
 
     Args:
       still: A, shape (n, n): a step without a gradient.
@@ -107,28 +106,48 @@ def critical_multiplier(still: jax.Array, answer: jax.Array) -> jax.Array:
     def unstable(multiplier):
         return _log_radius(still.at[:, 0].add(multiplier * answer)) > tolerance
 
+    flip = _flip(still, answer)
+    below = jnp.array([1 / 16, 1 / 2, 1 - eps**0.5, 1 + eps**0.5], still.dtype)
+    sure = (flip > 0) & jnp.all(jax.vmap(unstable)(flip * below) == (below > 1))
+
     immediate, largest = jnp.abs(answer[0]), jnp.max(jnp.abs(answer))
-    scale = 1 / jnp.where(immediate > 0, immediate, largest)
-    low = scale * 2.0**-20
+    start = 2.0**-20 / jnp.where(immediate > 0, immediate, largest)
+    never = unstable(start)
 
-    def double(_, carry):
-        low, found = carry
-        found = found | unstable(2 * low)
-        return jnp.where(found, low, 2 * low), found
+    def double(carry):
+        low, found, count = carry
+        found = unstable(2 * low)
+        return jnp.where(found, low, 2 * low), found, count + 1
 
-    def halve(_, bracket):
-        low, high = bracket
+    def halve(carry):
+        low, high, count = carry
         middle = (low + high) / 2
         above = unstable(middle)
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+        return jnp.where(above, low, middle), jnp.where(above, middle, high), count + 1
 
-    never = unstable(low)
-    low, found = jax.lax.fori_loop(0, _DOUBLINGS, double, (low, never))
-    halvings = math.ceil(-math.log2(eps))
-    low, high = jax.lax.fori_loop(0, halvings, halve, (low, 2 * low))
+    low, found, _ = jax.lax.while_loop(
+        lambda carry: ~carry[1] & (carry[2] < _DOUBLINGS), double, (start, never | sure, 0)
+    )
+    halvings = jnp.where(sure, 0, math.ceil(-math.log2(eps)))
+    low, high, _ = jax.lax.while_loop(
+        lambda carry: carry[2] < halvings, halve, (low, 2 * low, jnp.zeros_like(halvings))
+    )
     crossing = jnp.where(never, 0.0, jnp.where(found, (low + high) / 2, jnp.inf))
     finite = jnp.isfinite(jnp.sum(still) + jnp.sum(answer))
-    return jnp.where(finite, crossing, jnp.nan)
+    return jnp.where(finite, jnp.where(sure, flip, crossing), jnp.nan)
+
+
+def _flip(still, answer):
+    """The lambda that makes -1 an eigenvalue: -1/(e_0^T (1 + A)^-1 b), by plain elimination.
+
+    It is a guess, which nearly always is the answer; whether it is, is checked.
+    """
+    size = len(answer)
+    rows = jnp.concatenate([still + jnp.eye(size, dtype=still.dtype), answer[:, None]], axis=1)
+    for pivot in range(size):
+        row = rows[pivot] / rows[pivot, pivot]
+        rows = (rows - rows[:, pivot, None] * row).at[pivot].set(row)
+    return -1 / rows[0, -1]
 
 
 def linearised_coordinate(sample: Sample, index: Any = 0) -> tuple[jax.Array, jax.Array]:
@@ -165,7 +184,7 @@ def linearised_coordinate(sample: Sample, index: Any = 0) -> tuple[jax.Array, ja
     values, positions = [], []
     for position, node in enumerate(found):
         if isinstance(node, dict):
-            ravelled = jnp.concatenate([jnp.ravel(jax.tree.leaves(node[n])[0]) for n in names])
+            ravelled = _one_number_each(rule, node, sample.params, names)
             inner = jax.tree.structure(nodes[position])
             nodes[position] = jax.tree.unflatten(inner, [ravelled[index]])
             if jnp.issubdtype(ravelled.dtype, jnp.floating):
@@ -189,6 +208,18 @@ def linearised_coordinate(sample: Sample, index: Any = 0) -> tuple[jax.Array, ja
     point = jnp.stack([x, *(value.astype(x.dtype) for value in values), jnp.zeros_like(x)])
     jacobian = jax.jacfwd(advance)(point)
     return jacobian[:, :-1], jacobian[:, -1]
+
+
+def _one_number_each(rule, node, params, names):
+    """A part of the state, raveled: of the copies of a parameter the first."""
+    firsts = {name: jax.tree.leaves(node[name])[0] for name in names}
+    for name, first in firsts.items():
+        if jnp.shape(first) != jnp.shape(params[name]):
+            raise ValueError(
+                f"The state of rule `{rule.name}` must have one number for each coordinate of "
+                f"`{name}`, but it has the shape {jnp.shape(first)}."
+            )
+    return jnp.concatenate([jnp.ravel(first) for first in firsts.values()])
 
 
 def spectral_radius_threshold(sample: Sample) -> jax.Array:
@@ -243,7 +274,7 @@ def response_sharpness(sample: Sample) -> jax.Array:
     """Largest eigenvalue of D^(1/2) H D^(1/2), D = diag(r_i)/eta from the rule's responses."""
     eta = sample.hyper["eta"]
     scale = {name: answer / eta for name, answer in responses(sample).items()}
-    return scaled_sharpness(sample.objective, sample.params, sample.method, scale)
+    return sharpness_at(sample.objective, sample.params, sample.method, scale)
 
 
 def response_threshold(sample: Sample) -> jax.Array:
@@ -256,27 +287,6 @@ def response_threshold(sample: Sample) -> jax.Array:
     index = jnp.argmax(jnp.where(jnp.isnan(answers), -jnp.inf, answers))
     critical = critical_multiplier(*linearised_coordinate(sample, index))
     return critical * answers[index] / sample.hyper["eta"]
-
-
-# to be replaced by eos_jax.curvature.sharpness_at(objective, params, method, scale)
-def scaled_sharpness(
-    objective: Objective, params: Mapping[str, Any], method: str | None, scale: Mapping[str, Any]
-) -> jax.Array:
-    """Largest eigenvalue of D^(1/2) H D^(1/2) at one point, D = diag(scale), positive.
-
-    Args:
-      objective: the objective.
-      params: one point.
-      method: how it is measured.
-      scale: d_i by parameter, scalars or arrays of the parameter's shape.
-
-    Returns:
-      Scalar.
-    """
-    function, flat = _flat_loss(objective, params)
-    full = lift(objective, {n: jnp.broadcast_to(d, jnp.shape(params[n])) for n, d in scale.items()})
-    root = jnp.sqrt(ravel_pytree([full[name] for name in objective.parameters])[0])
-    return largest_eigenvalue(root[:, None] * jax.hessian(function)(flat) * root[None, :])
 
 
 def _belongs_to(names):

@@ -2,10 +2,11 @@
 
 A transformation sees the full-space gradient, each copy of a parameter by itself, so that rules
 which use its norm mean what they say. How it acts is found out when the rule is made, by a few
-steps on three coordinates: linearly, by coordinate, or neither. The first two have thresholds that
+steps on seven coordinates: linearly, by coordinate, or neither. The first two have thresholds that
 can be computed (`eos_jax.rules.stability`); the last has none, and its `remark` says so.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from eos_jax import measures
+from eos_jax.fingerprint import digest
 from eos_jax.objectives.base import lift, loss_of_first_copies
 from eos_jax.rules import stability
 from eos_jax.rules.base import Rule, check_number, make, numbers, register
 from eos_jax.rules.descent import gradient_descent
-from eos_jax.rules.fingerprint import digest
 from eos_jax.sample import Measure
 
 REMARKS = {
@@ -287,9 +289,10 @@ def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[
         )
 
     def build(hyper):
-        values = {**settings, **hyper}
         if names[:1] == ["learning_rate"]:
-            values["learning_rate"] = values.pop("eta")
+            values = {**settings, "learning_rate": hyper["eta"]}
+        else:
+            values = {**settings, **hyper}
         positional = [values[a.name] for a in arguments if a.kind != a.KEYWORD_ONLY]
         keywords = {a.name: values[a.name] for a in arguments if a.kind == a.KEYWORD_ONLY}
         return optax.with_extra_args_support(transformation(*positional, **keywords))
@@ -324,12 +327,15 @@ def _step(build):
         move, after = build(numbers(params, hyper)).update(
             slopes, state, full, value=value, grad=slopes, value_fn=objective.full_loss
         )
-        # whatever a transformation promotes goes back to the dtypes that it started with
-        after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
         moved: Any = optax.apply_updates(full, move)
-        return {name: moved[name][0] for name in objective.parameters}, after
+        return {name: moved[name][0] for name in objective.parameters}, _like(after, state)
 
     return step
+
+
+def _like(after, before):
+    """Whatever a transformation promotes goes back to the dtypes that it started with."""
+    return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, before)
 
 
 def _check_it_builds(build, hyperparameters):
@@ -342,9 +348,10 @@ def _check_it_builds(build, hyperparameters):
     try:
         jax.eval_shape(trace, {n: jax.ShapeDtypeStruct((), "float32") for n in hyperparameters})
     except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             "Argument `transformation` must make an optax transformation of the numbers "
-            f"{', '.join(hyperparameters)}, but it does not ({error})."
+            f"{', '.join(hyperparameters)}, but it does not ({reason})."
         ) from None
 
 
@@ -366,45 +373,71 @@ def _fingerprint(build, hyperparameters):
     return digest(traced[0]) + str(jax.tree.structure(traced[1]))
 
 
-_STEPS = 3
+_STEPS, _COORDINATES = 16, 7
+_JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
+
+
+_KINDS = ("linear", "coordinate", "flat", "coupled")
+_PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
 
 
 def _kind(build, hyperparameters, defaults) -> str:
-    """How a transformation acts: "linear", "coordinate", "flat" or "coupled"."""
+    """How a transformation acts: one of `_KINDS`, the last that any probe shows."""
+    each = lambda hyper, cases: jax.vmap(lambda case: _walk(build, hyper, *case))(cases)  # noqa: E731
     with jax.ensure_compile_time_eval(), jax.enable_x64(True), np.errstate(all="ignore"):
-        hyper = {n: jnp.asarray(defaults.get(n, 0.1 if n == "eta" else 0.5), float)
-                 for n in hyperparameters}  # fmt: skip
-        try:
-            walk = jax.jit(jax.vmap(lambda case: _walk(build, hyper, *case)))
-            return _judge(walk)
-        except Exception:  # made for particular parameters
-            return "coupled"
+        walk = jax.jit(each)
+        found = []
+        for probe in _PROBES:
+            usual = {n: 0.1 if n == "eta" else probe for n in hyperparameters} | defaults
+            hyper = {name: jnp.asarray(value, float) for name, value in usual.items()}
+            try:
+                found.append(_judge(functools.partial(walk, hyper)))
+            except Exception:  # made for particular parameters
+                return "coupled"
+    return max(found, key=_KINDS.index)
 
 
 def _walk(build, hyper, points, slopes, values):
-    """Moves of three coordinates along given points and gradients, and their last responses."""
-    made = build(hyper)
-    tree = lambda row: {"a": row[0], "b": row[1:]}  # noqa: E731
-    flat = lambda t: jnp.concatenate([jnp.ravel(t["a"]), t["b"]])  # noqa: E731
-    state, moves = made.init(tree(points[0])), []
+    """Moves along given points and gradients, and the response to a small gradient after them."""
+    made, point = build(hyper), _canonical(points[0])
+    flat = lambda tree: ravel_pytree(tree)[0]  # noqa: E731
 
     def move(slope, point, value, state):
-        slope = tree(slope)
+        slope = _canonical(slope)
         loss = lambda p: jnp.sum(flat(p) ** 2)  # noqa: E731
-        return made.update(slope, state, tree(point), value=value, grad=slope, value_fn=loss)
+        step, after = made.update(
+            slope, state, _canonical(point), value=value, grad=slope, value_fn=loss
+        )
+        return flat(step), _like(after, state)
 
-    for point, slope, value in zip(points, slopes, values):
-        step, state = move(slope, point, value, state)
-        moves.append(flat(step))
-    last = lambda slope: flat(move(slope, points[-1], values[-1], state)[0])  # noqa: E731
-    _, response = jax.jvp(last, (jnp.zeros(3),), (jnp.ones(3),))
-    return jnp.stack(moves), response
+    def step(state, row):
+        point, slope, value, jump = row
+        state = jax.tree.map(
+            lambda leaf: leaf + jump.astype(leaf.dtype) if _counts(leaf) else leaf, state
+        )
+        moved, state = move(slope, point, value, state)
+        return state, moved
+
+    start = jax.tree.map(jnp.asarray, made.init(point))
+    state, moves = jax.lax.scan(step, start, (points, slopes, values, jnp.asarray(_JUMP)))
+    last = lambda slope: move(slope, points[-1], values[-1], state)[0]  # noqa: E731
+    _, response = jax.jvp(last, (jnp.zeros(_COORDINATES),), (jnp.ones(_COORDINATES),))
+    return moves, response
+
+
+def _counts(leaf):
+    return leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)
+
+
+def _canonical(row):
+    """Seven coordinates as a scalar, a vector and a matrix: some rules treat them differently."""
+    return {"a": row[0], "b": row[1:3], "c": row[3:].reshape(2, 2)}
 
 
 def _judge(walk):
     """Compare walks: sums of inputs, one coordinate changed, equal coordinates."""
     draw = np.random.default_rng(0).normal
-    inputs = lambda: [draw(size=(_STEPS, 3)), draw(size=(_STEPS, 3)), draw(size=_STEPS)]  # noqa: E731
+    inputs = lambda: [draw(size=(_STEPS, _COORDINATES)) for _ in range(2)] + [draw(size=_STEPS)]  # noqa: E731
     scales = (1e-3, 1.0, 1e3)
     first, second = inputs(), inputs()
     cases = [[0 * part for part in first]]
@@ -412,23 +445,24 @@ def _judge(walk):
         a = [size * part for part in first]
         b = [size * part for part in second]
         others = [
-            [np.where(np.arange(3) == kept, a[k], b[k]) for k in (0, 1)] + [b[2]]
-            for kept in range(3)
+            [np.where(np.arange(_COORDINATES) == kept, a[k], b[k]) for k in (0, 1)] + [b[2]]
+            for kept in range(_COORDINATES)
         ]
-        equal = [np.repeat(a[k][:, :1], 3, axis=1) for k in (0, 1)] + [a[2]]
+        equal = [np.repeat(a[k][:, :1], _COORDINATES, axis=1) for k in (0, 1)] + [a[2]]
         cases += [a, b, [u + v for u, v in zip(a, b)], *others, equal]
     moves, response = (np.asarray(r) for r in walk([np.stack(c) for c in zip(*cases)]))
     still = np.where(np.isfinite(moves[0]), moves[0], 0)  # noise that is added whatever comes
     same = lambda u, v: np.allclose(u, v, rtol=1e-9, atol=1e-9 * np.max(np.abs(v)))  # noqa: E731
     linear = alone = True
-    for start in range(1, len(cases), 7):
-        a, b, both, *others, equal = moves[start : start + 7] - still
+    each = _COORDINATES + 4
+    for start in range(1, len(cases), each):
+        a, b, both, *others, equal = moves[start : start + each] - still
         linear &= same(a + b, both)
         alone &= all(same(other[:, kept], a[:, kept]) for kept, other in enumerate(others))
         alone &= same(equal[:, 1:], equal[:, :1] + 0 * equal[:, 1:])
-    answers = response[1::7]
+    answers = response[1::each]
     if not alone:
         return "coupled"
-    if linear:
-        return "linear"
-    return "coordinate" if np.isfinite(answers).all() and (answers != 0).all() else "flat"
+    if not np.isfinite(answers).all() or (answers == 0).any():
+        return "flat"
+    return "linear" if linear else "coordinate"

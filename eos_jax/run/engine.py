@@ -32,7 +32,16 @@ from eos_jax.loops import advance_lanes
 from eos_jax.machine import COMPILER_OPTIONS
 from eos_jax.objectives.base import Objective
 from eos_jax.observers.base import Label, Observer, results_of
-from eos_jax.outcomes import Origin, Outcome, Stop, escaped, near, origin, stationary
+from eos_jax.outcomes import (
+    Origin,
+    Outcome,
+    Stop,
+    escaped,
+    excess_loss,
+    near,
+    origin,
+    stationary,
+)
 from eos_jax.rules import Rule
 from eos_jax.sample import Sample
 
@@ -115,8 +124,8 @@ def results_spec(program: Program, dtype: Any) -> dict[str, Result]:
         name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
         for name in rule.hyperparameters
     }
-    found = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
-    labels = _labels(program, found.pop("observed"))
+    found, observed = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
+    labels = _labels(program, observed)
     return {
         name: Result(found[name].shape, np.dtype(found[name].dtype), label)
         for name, label in labels.items()
@@ -135,17 +144,24 @@ def _labels(program, observed):
         **{f"{n}_final": Label(f"{n} at the last point") for n in program.objective.parameters},
     }
     for name, observer in program.observers:
-        labels |= {n: label for n, (_, label) in results_of(name, observer, observed[name]).items()}
+        own = results_of(name, observer, observed[name])
+        twice = sorted(own.keys() & labels.keys())
+        if name and twice:
+            raise ValueError(
+                f"Two results would be called `{twice[0]}`; give observer `{name}` another name."
+            )
+        labels |= {n: label for n, (_, label) in own.items()}
     return {**labels, "outcome": Label("fate of the orbit")}
 
 
 def _first_results(program, params, hyper):
     """What a lane that never moves yields, to know its shapes; and the observers' own results."""
     lane = _begin(program, params, hyper)
-    results = _results(program, lane, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
+    false = jnp.zeros((), bool)
+    results = _results(program, lane, false, jnp.int32(0), false, lane.params, false)
     sample = _sample(program, lane)
     observed = {name: o.finalize(lane.seen[name], sample) for name, o in program.observers}
-    return {**results, "observed": observed}
+    return results, observed
 
 
 def first_step(program: Program, params: Mapping[str, Any], hyper: Mapping[str, Any]) -> Any:
@@ -156,7 +172,9 @@ def first_step(program: Program, params: Mapping[str, Any], hyper: Mapping[str, 
     lane = _begin(program, params, hyper)
     moved = _observe(program, lane._replace(**_moved(program, lane), steps=lane.steps + 1))
     decided = _seems_decided(program, moved)
-    return moved, decided, _results(program, moved, decided, moved.steps)
+    rests = _rests(program, jax.tree.map(lambda leaf: leaf[None], moved), moved.steps)
+    rests = jax.tree.map(lambda leaf: leaf[0], rests)
+    return moved, decided, _results(program, moved, decided, moved.steps, *rests)
 
 
 def run_tile(
@@ -413,20 +431,55 @@ def _replay(program, lanes, horizon, heed):
         lanes, _ = one_chunk(0, carry)
     else:
         lanes, _ = jax.lax.fori_loop(0, BLOCK // chunk, one_chunk, carry)
-    known = jax.vmap(lambda lane: _results(program, lane, heed, horizon))(lanes)
+    known = jax.vmap(lambda lane, *more: _results(program, lane, heed, horizon, *more))(
+        lanes, *_rests(program, lanes, horizon)
+    )
     return known, lanes
 
 
-def _results(program, lane, heed, horizon):
-    """What is known of one lane at its last point, and whether that decides it."""
+def _rests(program, lanes, horizon):
+    """Per lane: within tolerance, the minimum beside it if it is, at rest at the horizon.
+
+    Nothing is computed for a group of which no lane needs it.
+    """
     objective, stop = program.objective, program.stop
-    here = _sample(program, lane)
+    if stop is None:
+        nowhere = jnp.zeros(lanes.steps.shape, bool)
+        return nowhere, lanes.params, nowhere
+    within = jax.vmap(lambda lane: near(objective, lane.params, lane.start, stop))(lanes)
+    minimum = jax.lax.cond(
+        within.any(),
+        jax.vmap(lambda params: curvature.minimum_nearby(objective, params)),
+        lambda params: params,
+        lanes.params,
+    )
+    if objective.floor is None:
+        return within, minimum, within
+
+    def at_rest(params):  # a saddle is, though not near the floor
+        loss = excess_loss(objective, params)
+        above = Origin(jnp.zeros_like(loss), jnp.full_like(loss, objective.floor))
+        return stationary(objective, params, above, stop.tolerance)
+
+    resting = jax.lax.cond(
+        (lanes.steps >= horizon).any(),
+        jax.vmap(at_rest),
+        lambda params: jnp.zeros_like(within),
+        lanes.params,
+    )
+    return within, minimum, within | resting
+
+
+def _results(program, lane, heed, horizon, within, minimum, resting):
+    """What is known of one lane at its last point, and whether that decides it."""
+    stop, here = program.stop, _sample(program, lane)
     # the minimum in reach is judged, not the point that happens to lie beside it
-    minimum = curvature.minimum_nearby(objective, here.params) if stop else here.params
     pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), dict(here.params), dict(minimum))
     bends = jax.vmap(lambda params: _bends(program, here._replace(params=params)))(pair)
     at_point = jax.tree.map(lambda leaf: leaf[0], bends)
-    at_minimum = jax.tree.map(lambda leaf: leaf[1], bends)
+    # a formula such as |z|^2 may lose its second derivative at the very minimum, not beside it
+    curved = bends["sharpness"][1] > 0
+    at_minimum = jax.tree.map(lambda leaf: jnp.where(curved, leaf[1], leaf[0]), bends)
     loss = measures.loss(here)
     results = {
         "steps": lane.steps,
@@ -440,12 +493,7 @@ def _results(program, lane, heed, horizon):
     if stop is None:
         decision = [(lane.steps >= horizon, Outcome.UNDECIDED)]
     else:
-        within = near(objective, lane.params, lane.start, stop)
         results["sharpness_minimum"] = _finite(jnp.where(within, at_minimum["sharpness"], jnp.nan))
-        resting = within
-        if objective.floor is not None:  # a saddle is stationary, if not near the floor
-            above = Origin(jnp.zeros_like(loss), jnp.full_like(loss, objective.floor))
-            resting = within | stationary(objective, lane.params, above, stop.tolerance)
         decision = [
             (within & at_minimum["stable"] & heed, Outcome.CONVERGED),
             (_gone(program, lane.params), Outcome.DIVERGED),

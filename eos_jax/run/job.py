@@ -60,11 +60,14 @@ def precision(job: Job) -> contextlib.AbstractContextManager:
 def program(job: Job, lanes: int, platform: str) -> engine.Program:
     """The program for tiles of so many lanes: groups that fit the cache, or fill an accelerator."""
     most = tile_width(job.objective, job.rule, job.dtype) if platform == "cpu" else 2**18
-    # a single lane compiles to other instructions, which round differently
-    width = min(most, max(16, lanes))
+    # a single lane compiles to other instructions, which round differently; where parameters are
+    # arrays no bits are promised, and lanes that nobody asked for would cost as much as any
+    width = min(most, max(1 if any(job.objective.shapes) else 16, lanes))
+    # without observers one program serves every horizon
+    every, samples = (job.every, job.steps // job.every + 1) if job.observers else (1, 0)
     return engine.Program(
-        job.objective, job.rule, job.stop, job.observers, job.every, job.steps // job.every + 1,
-        job.sharpness, job.keep, width, -(-lanes // width),
+        job.objective, job.rule, job.stop, job.observers, every, samples, job.sharpness,
+        job.keep, width, -(-lanes // width),
     )  # fmt: skip
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import kernel, updates
-from eos_jax.simulate import advance_lanes
+from eos_jax import rules
+from eos_jax.loops import advance_lanes, base, fused
 
-RULE = updates.gradient_descent()
+RULE = rules.gradient_descent()
 
 
 def lanes(model, dtype, count):
@@ -22,7 +22,7 @@ def lanes(model, dtype, count):
 
 def run(objective, params, eta, steps):
     def step(state, constants):
-        return RULE.step(objective, *state, *constants)
+        return RULE.step(objective, *state, {"eta": constants[0]})
 
     program = jax.jit(lambda p, e: advance_lanes(step, (p, ()), (e,), steps)[0])
     return {name: np.asarray(leaf) for name, leaf in program(params, eta).items()}
@@ -34,12 +34,12 @@ def run(objective, params, eta, steps):
 def test_fused_is_plain_to_the_last_bit(model, dtype, steps, monkeypatch):
     with jax.enable_x64(dtype == "float64"):
         objective, params, eta = lanes(model, dtype, 203)
-        fused = run(objective, params, eta, steps)
-        monkeypatch.setattr(kernel, "block_steps", lambda *_: 0)
+        in_blocks = run(objective, params, eta, steps)
+        monkeypatch.setattr(base, "block_steps", lambda *_: 0)
         plain = run(objective, params, eta, steps)
     for name in params:
-        np.testing.assert_array_equal(fused[name], plain[name])
-        assert np.any(fused[name] != params[name])
+        np.testing.assert_array_equal(in_blocks[name], plain[name])
+        assert np.any(in_blocks[name] != params[name])
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
@@ -47,7 +47,7 @@ def test_the_number_of_steps_in_a_block_does_not_change_bits(most, monkeypatch):
     with jax.enable_x64(True):
         objective, params, eta = lanes((2, 2), "float64", 300)
         wanted = run(objective, params, eta, 60)
-        monkeypatch.setattr(kernel, "MOST_STEPS", most)
+        monkeypatch.setattr(fused, "MOST_STEPS", most)
         found = run(objective, params, eta, 60)
     for name in params:
         np.testing.assert_array_equal(found[name], wanted[name])
@@ -80,12 +80,12 @@ def test_fuses_cheap_steps_of_several_scalars_only():
         return values
 
     eta = scalars(1)
-    assert kernel.block_steps(cheap, scalars(2), eta) == kernel.MOST_STEPS
-    assert kernel.block_steps(cheap, scalars(1), eta) == 0
-    assert kernel.block_steps(costly, scalars(2), eta) == 0
-    assert kernel.block_steps(long, scalars(2), eta) == 0
-    assert kernel.block_steps(cheap, (jnp.ones((5, 2)),) * 2, eta) == 0
-    assert kernel.block_steps(cheap, (jnp.ones(5), jnp.ones(5, int)), eta) == 0
+    assert fused.block_steps(cheap, scalars(2), eta) == fused.MOST_STEPS
+    assert fused.block_steps(cheap, scalars(1), eta) == 0
+    assert fused.block_steps(costly, scalars(2), eta) == 0
+    assert fused.block_steps(long, scalars(2), eta) == 0
+    assert fused.block_steps(cheap, (jnp.ones((5, 2)),) * 2, eta) == 0
+    assert fused.block_steps(cheap, (jnp.ones(5), jnp.ones(5, int)), eta) == 0
 
 
 def test_notices_a_compiler_that_does_not_reduce_in_order(monkeypatch):
@@ -96,13 +96,13 @@ def test_notices_a_compiler_that_does_not_reduce_in_order(monkeypatch):
         return reduce([o[:1] for o in operands], inits, computation, dimensions)
 
     dtype = np.dtype("float32")
-    assert kernel.runs_in_order(dtype)
+    assert fused.runs_in_order(dtype)
     monkeypatch.setattr(jax.lax, "reduce", first_row_only)
-    kernel.runs_in_order.cache_clear()
+    fused.runs_in_order.cache_clear()
     try:
-        assert not kernel.runs_in_order(dtype)
+        assert not fused.runs_in_order(dtype)
     finally:
-        kernel.runs_in_order.cache_clear()
+        fused.runs_in_order.cache_clear()
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
@@ -111,17 +111,8 @@ def test_lowers_for_accelerators_without_the_reduction(platform, model):
     objective, params, eta = lanes(model, "float32", 64)
 
     def step(state, constants):
-        return RULE.step(objective, *state, *constants)
+        return RULE.step(objective, *state, {"eta": constants[0]})
 
     traced = jax.jit(lambda p, e: advance_lanes(step, (p, ()), (e,), 32)[0]).trace(params, eta)
     assert "stablehlo.reduce" in traced.lower(lowering_platforms=("cpu",)).as_text()
     assert "stablehlo.reduce" not in traced.lower(lowering_platforms=(platform,)).as_text()
-
-
-def test_process_flags_leave_what_is_set(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=nowhere")
-    eos.set_process_flags()
-    once = kernel.os.environ["XLA_FLAGS"]
-    assert once.startswith("--xla_dump_to=nowhere ") and kernel.PROCESS_FLAGS in once
-    eos.set_process_flags()
-    assert kernel.os.environ["XLA_FLAGS"] == once

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import observers
+from eos_jax import measures, observers, rules
+from eos_jax.sample import Sample
 from tests import oracle
 
 START, ETA, STEPS = {"x": 2.5, "y": 0.4001}, 0.2, 53
@@ -58,10 +59,10 @@ def test_extremes_counts_and_crossings_agree_with_the_trace(paper, orbit, every,
     found = observe(
         paper,
         {
-            "maximum": observers.running_maximum(),
+            "maximum": observers.maximum(),
             "count": observers.count(),
-            "first": observers.first_crossing(lambda s: 9.9 - observers.sharpness(s)),
-            "never": observers.first_crossing(lambda s: observers.loss(s) - 1e9),
+            "first": observers.first_crossing(lambda s: 9.9 - measures.sharpness(s)),
+            "never": observers.first_crossing(lambda s: measures.loss(s) - 1e9),
         },
         every,
     )
@@ -74,7 +75,7 @@ def test_extremes_counts_and_crossings_agree_with_the_trace(paper, orbit, every,
 
 def test_measures_of_ones_own(paper, orbit, x64):
     found = observe(paper, observers.trace(product=lambda s: s.params["x"] * s.params["y"]), 4)
-    assert set(found) == {"step", "product"}
+    assert set(found) == {"product"}
     np.testing.assert_allclose(found["product"], orbit.prod(axis=0)[::4], rtol=1e-10)
 
 
@@ -105,7 +106,8 @@ def test_the_sharpness_measure_is_the_sharpness(x64):
     for multiplicities in ((2, 2), 3):
         obj = eos.objectives.scalar_product(multiplicities)
         point = {name: jnp.asarray(v) for name, v in zip(obj.parameters, (1.3, 0.4, 0.9))}
-        sample = observers.Sample(obj, point, jnp.asarray(0.2), jnp.asarray(0), jnp.asarray(0))
+        rule, hyper = rules.gradient_descent(), {"eta": jnp.asarray(0.2)}
+        sample = Sample(obj, rule, point, (), hyper, jnp.asarray(0), jnp.asarray(0))
         want = float(eos.sharpness(obj, point, "lanczos"))
-        assert float(observers.sharpness(sample)) == pytest.approx(want, rel=1e-12)
-        assert float(observers.sharpness_excess(sample)) == pytest.approx(want - 10, rel=1e-11)
+        assert float(measures.sharpness(sample)) == pytest.approx(want, rel=1e-12)
+        assert float(measures.excess_curvature(sample)) == pytest.approx(want - 10, rel=1e-11)

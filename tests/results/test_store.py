@@ -1,5 +1,6 @@
 """Stores: opened by anyone in one line, equal to memory, sound after kills, damage and mix-ups."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ import pytest
 import xarray as xr
 
 import eos_jax as eos
-from eos_jax import store
+from eos_jax.results import store
 
 AXES = {"x": np.linspace(2.0, 3.6, 30), "y": np.linspace(0.1, 0.7, 8), "eta": 0.2}
 STEPS = 120
@@ -79,11 +80,11 @@ def test_every_layout_equals_memory(case, tmp_path):
 
 def test_flags_and_checksums_are_in_the_metadata(sound):
     meta = json.loads((sound / "outcome" / "zarr.json").read_text())
-    assert meta["attributes"]["flag_values"] == list(range(7))
+    assert meta["attributes"]["flag_values"] == list(range(8))
     assert meta["attributes"]["flag_meanings"].split()[:3] == ["pending", "converged", "diverged"]
     assert meta["fill_value"] == 0
     arrays = [p.parent for p in sound.glob("*/zarr.json")]
-    assert len(arrays) == 9
+    assert len(arrays) == 11
     for array in arrays:
         meta = json.loads((array / "zarr.json").read_text())
         assert "crc32c" in [codec["name"] for codec in meta["codecs"]], array.name
@@ -100,7 +101,7 @@ def test_a_store_says_how_it_was_made(sound):
 
 
 def test_one_chunk_of_every_variable_for_each_tile(sound):
-    for name in ("outcome", "steps", "loss", "sharpness", "x_final", "y_final"):
+    for name in ("outcome", "steps", "loss", "threshold", "sharpness_minimum", "x_final"):
         assert len(chunks(sound, name)) == 5
         meta = json.loads((sound / name / "zarr.json").read_text())
         assert meta["chunk_grid"]["configuration"]["chunk_shape"] == [7, 8]
@@ -134,7 +135,7 @@ def test_what_is_done_is_not_done_again(copy):
     chunks(copy, "outcome")[1].unlink()
     write(copy)
     again = {p for p in chunks(copy) if p.stat().st_mtime_ns != before[p]}
-    assert len(again) == 6 and len({p.relative_to(copy).parts[1:] for p in again}) == 1
+    assert len(again) == 8 and len({p.relative_to(copy).parts[1:] for p in again}) == 1
 
 
 def test_the_tile_of_a_resumed_store_is_its_own(sound, copy):
@@ -263,7 +264,7 @@ def test_another_configuration_is_refused_and_the_field_named(copy):
         "stop.escape": {"stop": eos.Stop(escape=1e5)},
         "stop": {"stop": None},
         "objective.multiplicities": {"objective": product((2, 1))},
-        "step_sha256": {"update": eos.updates.make("sgd", momentum=0.5)},
+        "rule.name": {"rule": eos.rules.heavy_ball(momentum=0.5)},
         "axes.eta.values": {"axes": {**AXES, "eta": 0.21}},
         "axes.x.sha256": {"axes": {**AXES, "x": x}},
         "axes.x.last": {"axes": {**AXES, "x": np.linspace(2.0, 3.7, 30)}},
@@ -297,7 +298,7 @@ def test_two_functions_of_one_name_are_told_apart(tmp_path):
     axes = {"a": [0.5, 2.0], "eta": 0.1}
     write(tmp_path / "s", make(2), axes)
     write(tmp_path / "s", make(2), axes)  # the same mathematics: resumed
-    with pytest.raises(FileExistsError, match="step_sha256"):
+    with pytest.raises(FileExistsError, match="mathematics_sha256"):
         write(tmp_path / "s", make(4), axes)
 
 
@@ -416,7 +417,8 @@ def test_a_full_disk_leaves_what_was_written(tmp_path, monkeypatch, sound):
 
 def test_rules_that_differ_in_their_threshold_are_told_apart(tmp_path):
     """The same steps, but another idea of which minima are stable."""
-    plain = eos.updates.gradient_descent()
-    write(tmp_path / "s", update=plain)
-    with pytest.raises(FileExistsError, match="step_sha256"):
-        write(tmp_path / "s", update=plain._replace(threshold=lambda eta: 3 / eta))
+    plain = eos.rules.gradient_descent()
+    write(tmp_path / "s", rule=plain)
+    with pytest.raises(FileExistsError, match="mathematics_sha256"):
+        other = dataclasses.replace(plain, threshold=lambda sample: 3 / sample.hyper["eta"])
+        write(tmp_path / "s", rule=other)

@@ -1,22 +1,10 @@
 """A model that every rule can descend, and points of orbits on it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 
 import eos_jax as eos
 from eos_jax.sample import Sample
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled(eos.objectives.Objective):
-    """An objective with data, as label noise needs it."""
-
-    data: Mapping[str, Any] = field(default_factory=dict)
-    loss_with_data: Callable | None = None
 
 
 def _loss_with_data(full, data):
@@ -25,12 +13,13 @@ def _loss_with_data(full, data):
 
 
 DATA = {"target": np.asarray(1.0)}
-LABELLED = Labelled(
+LABELLED = eos.objectives.Objective(
     "labelled",
     lambda full: _loss_with_data(full, {"target": jnp.asarray(1.0, full["x"][0].dtype)}),
     ("x", "y"),
     (2, 2),
     ((), ()),
+    floor=0.0,
     data=DATA,
     loss_with_data=_loss_with_data,
 )

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import engine, kernel, updates
+from eos_jax import rules
+from eos_jax.loops import base, fused
+from eos_jax.run import engine
 
 # in the chaotic window of figure 7a: neighbouring bits would show
 X, Y = (c.ravel() for c in np.meshgrid(np.linspace(3, 3.4, 23), np.linspace(0.1, 0.5, 17)))
@@ -17,13 +19,17 @@ STARTS = {"x": X, "y": Y, "eta": np.full(X.size, 0.2)}
 STOP = eos.Stop(1e-12, 1e6)
 
 
-def run(width, groups, starts=STARTS, horizon=3000, stop=STOP, model=(2, 2), rule=None):
-    objective = eos.objectives.scalar_product(model)
-    rule = rule or updates.gradient_descent()
+def program(width, groups, horizon=3000, stop=STOP, rule=None, observers=(), every=1, keep=None):
+    objective = eos.objectives.scalar_product((2, 2))
+    return engine.Program(
+        objective, rule or rules.gradient_descent(), stop, tuple(observers), every,
+        horizon // every + 1, "auto", keep, width, groups,
+    )  # fmt: skip
+
+
+def run(width, groups, starts=STARTS, horizon=3000, **settings):
     with jax.enable_x64(starts["eta"].dtype == np.float64):
-        return engine.run_tile(
-            engine.Program(objective, rule, stop, width, groups), starts, horizon
-        )
+        return engine.run_tile(program(width, groups, horizon, **settings), starts, horizon)
 
 
 def assert_equal(found, wanted):
@@ -48,9 +54,9 @@ def test_bits_do_not_depend_on_the_shape_of_the_buffers(width, groups, wanted):
 def test_bits_do_not_depend_on_how_many_steps_are_fused(most, wanted, monkeypatch):
     jax.clear_caches()
     if most:
-        monkeypatch.setattr(kernel, "MOST_STEPS", most)
+        monkeypatch.setattr(fused, "MOST_STEPS", most)
     else:
-        monkeypatch.setattr(kernel, "block_steps", lambda *_: 0)
+        monkeypatch.setattr(base, "block_steps", lambda *_: 0)
     assert_equal(run(64, 7), wanted)
     jax.clear_caches()
 
@@ -119,14 +125,15 @@ def test_a_sharp_minimum_is_left_and_the_lane_goes_on():
 def test_exactly_at_a_sharp_minimum_nothing_ever_happens():
     starts = {"x": np.array([4.0]), "y": np.array([0.25]), "eta": np.array([0.2])}
     found = run(1, 1, starts, horizon=100)
-    assert found["outcome"][0] == 5 and found["loss"][0] == 0 and found["steps"][0] == 100
+    assert found["outcome"][0] == eos.Outcome.STATIONARY
+    assert found["loss"][0] == 0 and found["steps"][0] == 100
 
 
 def test_rules_with_state_go_through_the_same_engine():
     """Heavy ball against its own loop in NumPy."""
     import optax
 
-    rule = updates.from_optax(lambda eta: optax.sgd(eta, momentum=0.5))
+    rule = rules.from_optax(lambda eta: optax.sgd(eta, momentum=0.5))
     starts = {"x": np.linspace(1.2, 1.9, 11), "y": np.full(11, 0.3), "eta": np.full(11, 0.05)}
     found = run(4, 3, starts, horizon=77, stop=None, rule=rule)
     x, y, u, v = starts["x"].copy(), starts["y"].copy(), 0, 0
@@ -140,9 +147,7 @@ def test_rules_with_state_go_through_the_same_engine():
 
 def test_reports_every_lane_once():
     seen = []
-    objective = eos.objectives.scalar_product((2, 2))
-    program = engine.Program(objective, updates.gradient_descent(), STOP, 64, 7)
     starts = {**STARTS, "x": np.where(np.arange(X.size) % 50 == 0, np.nan, X)}
     with jax.enable_x64(True):
-        engine.run_tile(program, starts, 3000, seen.append)
-    assert sum(seen) == X.size
+        engine.run_tile(program(64, 7), starts, 3000, seen.append)
+    assert sum(seen) == pytest.approx(X.size)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from eos_jax.grid import make_grid, starts, tile_shape, tiles
 from hypothesis import given
 from hypothesis import strategies as st
 
 import eos_jax as eos
+from eos_jax import rules
+from eos_jax.run.grid import make_grid, starts, tile_shape, tiles
 
 shapes = st.lists(st.integers(1, 7), max_size=4).map(tuple)
 
@@ -48,11 +49,14 @@ def test_lanes_start_where_their_coordinates_say(sizes, order, tile):
         for k, (name, size) in enumerate(zip(("x", "y", "eta"), sizes))
     }
     axes = {name: values[name] for name in order}
-    grid = make_grid(eos.objectives.scalar_product((2, 2)), axes, "float64", "product")
+    paper, rule = eos.objectives.scalar_product((2, 2)), rules.gradient_descent()
+    grid = make_grid(paper, rule, axes, "float64", "product")
     assert grid.dims == tuple(name for name in order if np.ndim(values[name]))
     whole = np.meshgrid(*(np.atleast_1d(values[name]) for name in order), indexing="ij")
     want = {name: lanes.ravel() for name, lanes in zip(order, whole)}
-    pieces = [starts(grid, piece) for piece in tiles(grid.shape, tile_shape(grid.shape, tile))]
+    pieces = [
+        starts(grid, piece, ("eta",)) for piece in tiles(grid.shape, tile_shape(grid.shape, tile))
+    ]
     for name in order:
         assert np.array_equal(np.concatenate([piece[name] for piece in pieces]), want[name])
 
@@ -67,7 +71,7 @@ def test_names_that_results_use_are_refused():
 def test_integers_and_single_precision_become_the_sweep_dtype(paper):
     axes = {"x": np.arange(1, 4), "y": np.float32(0.5), "eta": 1}
     for dtype in ("float32", "float64"):
-        grid = make_grid(paper, axes, dtype, "product")
+        grid = make_grid(paper, rules.gradient_descent(), axes, dtype, "product")
         assert {v.dtype.name for v in grid.values.values()} == {dtype}
 
 

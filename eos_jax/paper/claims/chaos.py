@@ -204,8 +204,8 @@ def balanced_cascade_is_feigenbaum(quick: bool) -> Measurement:
 def balanced_periods_in_the_engine(quick: bool) -> Measurement:
     """Periods of orbits run by the engine at five step sizes, and the exponent at the last."""
     etas = [0.49, 0.6, 0.64, 0.656, 0.68]
-    orbit = eos.orbits(eos.objectives.scalar_product((4,)), {"x": 0.9, "eta": etas}, 4000)
-    late = orbit.x_orbit.values[:, -200:].T
+    orbit = eos.orbits(eos.objectives.scalar_product((4,)), {"x": 0.9, "eta": etas}, 4000, last=200)
+    late = orbit.x_orbit.values.T
     found = period(late, 1e-9)
     exponent = lyapunov_exponent(lambda u: theory.balanced_step(u, 0.68, 4), 0.9, 20_000)
     ok = found.tolist() == [1, 2, 4, 8, 0] and exponent > 0.1

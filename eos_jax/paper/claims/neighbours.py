@@ -36,7 +36,8 @@ def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
             1 / n
         )
         axes = dict(zip(objective.parameters, points.T))
-        orbit = eos.orbits(objective, {**axes, "eta": eta}, 200, combine="zip")
+        record = objective.parameters
+        orbit = eos.orbits(objective, {**axes, "eta": eta}, 200, combine="zip", record=record)
         path = np.stack([orbit[f"{p}_orbit"].values for p in objective.parameters], axis=-1)
         path = np.where(np.abs(path).max(axis=-1, keepdims=True) < 1e3, path, np.nan)
         with np.errstate(all="ignore"):
@@ -193,7 +194,8 @@ def song_yun_trajectories_align(quick: bool) -> Measurement:
     p, q = (v.ravel() for v in np.meshgrid([0.02, 0.3, 1.0], [1.05, 1.15, 1.3, 1.5]))
     y = np.sqrt(2 * q / eta)
     objective = eos.objectives.function_of_product("root")
-    orbit = eos.orbits(objective, {"x": p / y, "y": y, "eta": eta}, 2000, combine="zip")
+    axes = {"x": p / y, "y": y, "eta": eta}
+    orbit = eos.orbits(objective, axes, 2000, combine="zip", record=("x", "y"))
     x, y = orbit.x_orbit.values, orbit.y_orbit.values
     off = np.abs(eta * y**2 / np.sqrt(1 + (x * y) ** 2) / 2 - 1)
     start, late = off[:, 0].max(), off[:, 300:].max()
@@ -295,7 +297,8 @@ def ghosh_two_cycles_of_modes(quick: bool) -> Measurement:
     eta = float(2 / own[0] * 1.05)
     objective = eos.objectives.deep_linear_network(sizes, values)
     start = {n: w + 1e-3 * np.eye(3) for n, w in balanced_minimum(sizes, values).items()}
-    orbit = eos.orbits(objective, {**start, "eta": eta}, 6000)
+    record = objective.parameters
+    orbit = eos.orbits(objective, {**start, "eta": eta}, 6000, record=record, last=200)
     w1, w2, w3 = (orbit[f"W{i}_orbit"].values[-200:] for i in (1, 2, 3))
     modes = np.diagonal(w3 @ w2 @ w1, axis1=-2, axis2=-1)
     found = period(modes, 1e-8)
@@ -351,7 +354,8 @@ def macdonald_two_cycle_beyond_criticality(quick: bool) -> Measurement:
     for p in (3,) if quick else (3, 4):
         objective = eos.objectives.scalar_product(p)
         start = dict(zip(objective.parameters, (1.1, 1.02, 0.95, 0.93)))
-        orbit = eos.orbits(objective, {**start, "eta": 2 / p * 1.05}, 8000)
+        axes, record = {**start, "eta": 2 / p * 1.05}, objective.parameters
+        orbit = eos.orbits(objective, axes, 8000, record=record, last=200)
         path = np.stack([orbit[f"{n}_orbit"].values[-200:] for n in objective.parameters], axis=-1)
         found.append(int(period(path[:, 0], 1e-9)))
         unbalanced = max(unbalanced, float(np.max(np.ptp(path, axis=-1))))
@@ -416,7 +420,7 @@ def _damian():
     eta, alpha, beta = 0.01, 1.0, 1.0
     objective = eos.objectives.self_stabilization(2 / eta, alpha, beta)
     start = {"x": math.sqrt(2 * alpha / beta) * (1 + 1e-4), "v": 0.0, "eta": eta}
-    orbit = eos.orbits(objective, start, 20_000)
+    orbit = eos.orbits(objective, start, 20_000, record=objective.parameters)
     return orbit.x_orbit.values, orbit.v_orbit.values * beta**0.5, eta, alpha
 
 

@@ -338,7 +338,7 @@ def orbits_join_the_parabola(quick: bool) -> Measurement:
     a, b = (v.ravel() for v in np.meshgrid([0.03, 0.05], [1e-3, 0.02, 0.1]))
     x, y = theory.from_ab(a, b, eta)
     axes = {"x": x, "y": y, "eta": eta}
-    orbit = eos.orbits(COUPLED, axes, 20_000, combine="zip")
+    orbit = eos.orbits(COUPLED, axes, 20_000, combine="zip", record=("x", "y"))
     a, b = theory.to_ab(orbit.x_orbit.values, orbit.y_orbit.values, eta)
     middle = theory.parabola(a[:, 2000:-1], eta)
     errors = np.abs(-b[:, 2000:-1] * b[:, 2001:] / middle - 1)

@@ -1,0 +1,72 @@
+"""The registry of rules, and settings that are refused."""
+
+import numpy as np
+import pytest
+
+from eos_jax import rules
+from eos_jax.rules import base
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("adm", {}, ["'adm'", "adam", "gradient_descent"]),
+        ("__class__", {}, ["'__class__'"]),
+        ("heavy_ball", {"momentom": 0.9}, ["momentom", "momentum"]),
+        ("heavy_ball", {"momentum": "much"}, ["`momentum`", "'much'"]),
+        ("heavy_ball", {"momentum": 1.0}, ["`momentum`", "[0, 1)", "1.0"]),
+        ("nesterov", {"momentum": float("nan")}, ["`momentum`", "nan"]),
+        ("adam", {"b1": "x"}, ["`b1`", "'x'"]),
+        ("adam", {"eps": -1.0}, ["`eps`", "-1.0"]),
+        ("adam", {"learning_rate": 0.1}, ["learning_rate"]),
+        ("adamw", {"weight_decay": -1}, ["`weight_decay`", "-1"]),
+        ("lion", {"b2": True}, ["`b2`", "True"]),
+        ("yogi", {"b2": 2}, ["`b2`", "2"]),
+        ("label_noise", {"sigma": -0.1}, ["`sigma`", "-0.1"]),
+        ("gradient_noise", {"sigma": [1]}, ["`sigma`"]),
+        ("gradient_descent", {"momentum": 0.9}, ["parameters", "momentum"]),
+        ("gradient_descent", {"parameters": "xy"}, ["`parameters`", "'xy'"]),
+        ("gradient_descent", {"parameters": ["x", "x"]}, ["`parameters`", "once"]),
+    ],
+)
+def test_names_and_settings_that_do_not_fit_are_refused(name, settings, words):
+    with pytest.raises(ValueError) as refusal:
+        rules.make(name, **settings)
+    for word in words:
+        assert word in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_step_sizes_of_other_parameters_are_refused():
+    from tests.rules.examples import LABELLED
+
+    rule = rules.gradient_descent(parameters=("x", "z"))
+    with pytest.raises(
+        ValueError, match="step sizes of x, z, but labelled has the parameters x, y"
+    ):
+        rule.init(LABELLED, {"x": 1.0, "y": 1.0}, {"eta_x": 0.1, "eta_z": 0.1})
+
+
+def test_arguments_are_defaults_or_settings():
+    rule = rules.label_noise(sigma=0.5, label="y")
+    assert rule.hyperparameters == ("eta", "sigma", "seed")
+    assert rule.defaults == {"sigma": 0.5} and rule.settings == {"label": "y"}
+    assert rules.heavy_ball(None).defaults == {}  # a sweep must give it
+    assert rules.heavy_ball(np.float64(0.5)) is rules.heavy_ball(0.5)
+    listed = rules.make("gradient_descent", parameters=["x", "y"])
+    assert listed is rules.gradient_descent(parameters=("x", "y"))
+
+
+def test_a_new_family_is_registered_under_its_own_name(monkeypatch):
+    monkeypatch.setattr(base, "registry", {})
+
+    @base.register(examples=({"slack": 0.5},))
+    def lazy(slack: float = 0.1, mode: str = "slow") -> base.Rule:
+        step = lambda objective, params, state, hyper: (dict(params), state)  # noqa: E731
+        return base.Rule("lazy", lambda *_: (), step, ("eta", "slack"))
+
+    rule = base.make("lazy", slack=0.3)
+    assert rule is lazy(0.3) and rule.name == "lazy"
+    assert rule.defaults == {"slack": 0.3} and rule.settings == {"mode": "slow"}
+    assert repr(rule) == "Rule(lazy: eta, slack=0.3, mode='slow')"
+    assert base.registry["lazy"].examples == ({"slack": 0.5},)

@@ -1,0 +1,53 @@
+"""The machine: cores are counted, devices get workers, and flags that are set stay."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import eos_jax as eos
+from eos_jax import machine
+
+
+def test_process_flags_leave_what_is_set(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=nowhere")
+    eos.set_process_flags()
+    once = os.environ["XLA_FLAGS"]
+    assert once.startswith("--xla_dump_to=nowhere ") and machine.PROCESS_FLAGS in once
+    eos.set_process_flags()
+    assert os.environ["XLA_FLAGS"] == once
+
+
+def test_extra_options_of_ones_own_are_not_touched(monkeypatch):
+    own = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=7"
+    monkeypatch.setenv("XLA_FLAGS", own)
+    eos.set_process_flags()
+    assert os.environ["XLA_FLAGS"] == own
+
+
+def test_process_flags_are_options_that_xla_knows():
+    """An unknown one would end the process when the first device starts."""
+    code = (
+        "import eos_jax as eos; eos.set_process_flags()\n"
+        "import jax.numpy as jnp; print(float(jnp.ones(3).sum()))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, "3.0\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("platform", "devices", "workers"), [("cpu", 1, 5), ("cpu", 3, 3), ("gpu", 1, 1), ("gpu", 2, 2)]
+)
+def test_a_lone_cpu_has_a_worker_for_each_core(platform, devices, workers, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 5)
+    found = machine.workers([SimpleNamespace(platform=platform)] * devices)
+    assert len(found) == workers
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= machine.cores() <= os.cpu_count()
