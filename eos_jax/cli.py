@@ -12,7 +12,7 @@ import sys
 import types
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -21,8 +21,6 @@ import xarray as xr
 from eos_jax.machine import cores, set_process_flags
 from eos_jax.objectives import Objective, from_function
 from eos_jax.outcomes import Outcome
-
-KINDS = Literal["sharpness", "outcome"]
 
 
 def sweep(
@@ -59,19 +57,68 @@ def sweep(
 def plot(
     store: Annotated[Path, tyro.conf.Positional],
     out: Path,
-    kind: KINDS = "sharpness",
+    kind: str | None = None,
+    variable: str | None = None,
+    sel: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: B006
+    facet: str | None = None,
+    cmap: str | None = None,
+    limits: tuple[float, float] | None = None,
+    log: bool = False,
+    title: str | None = None,
 ) -> None:
-    """Draw the result of a sweep.
+    """Draw a result.
 
     Args:
         store: a result of `eos-jax sweep`.
         out: picture to write: PNG, PDF or SVG by its ending.
-        kind: the final sharpness, or the fate and the steps to it.
+        kind: of picture, e.g. sharpness, outcome, map, curves, histogram, orbits; by default what
+            suits the result. Where it does not suit, you are told which do.
+        variable: to draw as a map, as curves or against the step.
+        sel: DIMENSION=VALUE, the value to keep along a dimension (the nearest is taken), or
+            DIMENSION=LOW:HIGH, the values to keep. May be repeated.
+        facet: dimension over which panels are made.
+        cmap: name of a colour map of matplotlib.
+        limits: lowest and highest value of the scale.
+        log: whether the scale of the variable is logarithmic.
+        title: in place of the rule and what is fixed.
     """
     from eos_jax import plots
     from eos_jax.results.store import open_dataset
 
-    plots.save(plots.draw(open_dataset(store), kind), out)
+    wanted = {"variable": variable, "cmap": cmap, "limits": limits, "log": log or None}
+    options: Any = {name: value for name, value in wanted.items() if value is not None}
+    chosen = dict(_selection(text) for text in sel)
+    figure = plots.draw(open_dataset(store), kind, sel=chosen, facet=facet, title=title, **options)
+    plots.save(figure, out)
+    print(f"wrote {out}")
+
+
+def _selection(text: str) -> tuple[str, Any]:
+    """A dimension, and a value or a slice of values, from DIMENSION=VALUE or DIMENSION=LOW:HIGH."""
+    dim, equals, value = text.partition("=")
+    parts = [part.strip() for part in value.split(":")]
+    try:
+        numbers = [float(part) if part else None for part in parts]
+    except ValueError:
+        numbers = parts  # a name, which a dimension may have
+    if not (dim and equals and value.strip(": ")) or len(parts) > 2:
+        raise ValueError(f"Option --sel must be DIMENSION=VALUE or =LOW:HIGH, but got {text!r}.")
+    if len(parts) == 2 and numbers is parts:
+        raise ValueError(f"Option --sel: ends must be numbers, but got {text!r}.")
+    return dim.strip(), numbers[0] if len(parts) == 1 else slice(*numbers)
+
+
+def export(store: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
+    """Write a result into one file for other programs.
+
+    Args:
+        store: a result of `eos-jax sweep`.
+        out: file to write: NetCDF (.nc), or CSV (.csv) with a row for each lane.
+    """
+    from eos_jax.results import export as formats
+    from eos_jax.results.store import open_dataset
+
+    formats.write(open_dataset(store), out)
     print(f"wrote {out}")
 
 
@@ -260,6 +307,7 @@ def load_objective(place: str) -> Objective:
 COMMANDS = {
     "sweep": sweep,
     "plot": plot,
+    "export": export,
     "reproduce": reproduce,
     "info": info,
     "verify": verify,

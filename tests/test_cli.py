@@ -463,13 +463,6 @@ def test_pictures_of_unknown_endings(name, config, tmp_path, refused):
         assert word in line
 
 
-def test_a_map_of_three_dimensions(config, tmp_path, refused):
-    arguments = ["sweep", config, "--out", tmp_path / "s", "--set", "axes.eta=[0.1, 0.2]"]
-    cli.main([str(a) for a in arguments])
-    line = refused("plot", tmp_path / "s", "--out", tmp_path / "a.png")
-    assert "two dimensions" in line and "x, y, eta" in line
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -478,7 +471,7 @@ def test_a_map_of_three_dimensions(config, tmp_path, refused):
         (["sweep"], ["config", "--out"]),
         (["sweep", "a.toml"], ["--out"]),
         (["sweep", "a.toml", "--out", "b", "--sett", "c=1"], ["--sett", "--set"]),
-        (["plot", "a", "--out", "b.png", "--kind", "loss"], ["loss", "sharpness", "outcome"]),
+        (["plot", "a", "--out", "b.png", "--limits", "0", "much"], ["--limits", "much"]),
         (["info", "a", "b"], ["b"]),
     ],
 )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import eos_jax as eos
 from eos_jax import plots
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.settings import TRACES, choose, stamp
 
 SETTINGS = {
     "start": {"x": 2.7, "y": 2.4, "z": 0.43, "w": 0.36},
@@ -37,4 +37,4 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss and sharpness side by side."""
-    return plots.loss_and_sharpness(dataset)
+    return plots.loss_and_sharpness(dataset, **TRACES)

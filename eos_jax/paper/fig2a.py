@@ -9,8 +9,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import eos_jax as eos
-from eos_jax import plots
-from eos_jax.paper.settings import choose, stamp
+from eos_jax import plots, theory
+from eos_jax.paper.settings import TRACES, choose, stamp
 
 SETTINGS = {"start": {"x": 2.5, "y": 0.4001}, "threshold": [8, 10, 12], "steps": 1000}
 QUICK = {}
@@ -35,4 +35,12 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss, sharpness and orbit side by side."""
-    return plots.orbits(dataset)
+    return plots.draw(
+        dataset,
+        "orbits",
+        title="",
+        minima=lambda x: 1 / x,
+        mark=lambda orbit: theory.eos_minimum(float(orbit.eta)),
+        mark_label="EoS minimum",
+        **TRACES,
+    )

@@ -4,7 +4,6 @@ b^2 = a k/2 + k^4/16 + C exp(8 a / k^3): as a falls the exponential dies, whatev
 given it, and the orbit follows the parabola C = 0 to its end at a = -k^3/8.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -50,8 +49,9 @@ def compute(quick: bool = False) -> xr.Dataset:
 def draw(dataset: xr.Dataset) -> Figure:
     """The family in (a, b), orbits started outside and inside the parabola told apart by shade."""
     eta = float(dataset.eta)
-    with plt.rc_context(plots.STYLE):
-        figure, ax = plt.subplots(figsize=(5.2, 3.6))
+    with plots.style():
+        figure, axes = plots.subplots(width=5.2, height=3.6)
+        ax = axes[0, 0]
         for constant in dataset.constant.values:
             one = dataset.b.sel(constant=constant)
             colour = "#0072B2" if constant > 0 else "#56B4E9"

@@ -4,7 +4,6 @@ The paper's figure is a schematic. Here every grid point is taken back to (x, y)
 takes two steps, and the displacement is read in (a, b) again.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.colors import ListedColormap
@@ -84,8 +83,9 @@ def _region(b, b_moved) -> np.ndarray:
 def draw(dataset: xr.Dataset) -> Figure:
     """Regions shaded, directions as arrows of equal length, orbits as points."""
     eta = float(dataset.eta)
-    with plt.rc_context(plots.STYLE):
-        figure, ax = plt.subplots(figsize=(5.6, 4.4))
+    with plots.style():
+        figure, axes = plots.subplots(width=5.6, height=4.4)
+        ax = axes[0, 0]
         ax.pcolormesh(
             dataset.a,
             dataset.b,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 import eos_jax as eos
 from eos_jax import plots
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.settings import TRACES, choose, stamp
 
 SETTINGS = {"start": {"x": 3.2, "y": 0.25}, "threshold": [10.0, 9.5, 9.0], "steps": 100}
 QUICK = {}
@@ -32,7 +32,7 @@ def compute(quick: bool = False) -> xr.Dataset:
     return stamp(found, settings)
 
 
-def eos_minimum(eta):
+def eos_minimum(eta: float) -> tuple[float, float]:
     """The minimum of 1/2 (1 - xy)^2, x > y, whose sharpness x^2 + y^2 is 2/eta.
 
     Example:
@@ -46,4 +46,12 @@ def eos_minimum(eta):
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss, sharpness and orbit side by side."""
-    return plots.orbits(dataset, eos_minimum)
+    return plots.draw(
+        dataset,
+        "orbits",
+        title="",
+        minima=lambda x: 1 / x,
+        mark=lambda orbit: eos_minimum(float(orbit.eta)),
+        mark_label="EoS minimum",
+        **TRACES,
+    )

@@ -35,4 +35,6 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """The map, and the histogram of gaps below 2/eta."""
-    return plots.sharpness_map_and_histogram(dataset, stamped(dataset)["band"])
+    return plots.sharpness_map_and_histogram(
+        dataset, stamped(dataset)["band"], relative=False, top=1.0, threshold_label="2/eta"
+    )

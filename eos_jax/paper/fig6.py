@@ -19,8 +19,8 @@ STATED = ("box",)
 CAPTION = (
     "Final sharpness of 1/2 (1 - x y y)^2 from {points} x {points} starts in the square over "
     "[{box}], eta = {eta}, at most {steps} steps. Orange: within {band} below 2/eta. White: "
-    "diverged. Grey: undecided, caught by saddles (y = 0, x < 0) of loss 1/2, which attract as "
-    "long as the two copies of y are equal. Right: how far below 2/eta the converged orbits end. "
+    "diverged. Dark grey: stationary, at saddles (y = 0, x < 0) of loss 1/2, which attract as long "
+    "as the two copies of y are equal. Right: how far below 2/eta the converged orbits end. "
     "Only the corner of large x concentrates, near eta^2/4 below 2/eta. The box is the paper's; "
     "step size, steps, band and the number of grid points are taken over from figure 2b or "
     "chosen, so this is in the spirit of its figure 6."
@@ -38,4 +38,6 @@ def compute(quick: bool = False) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """The map, and the histogram of gaps below 2/eta."""
-    return plots.sharpness_map_and_histogram(dataset, stamped(dataset)["band"])
+    return plots.sharpness_map_and_histogram(
+        dataset, stamped(dataset)["band"], relative=False, top=1.0, threshold_label="2/eta"
+    )

@@ -5,10 +5,12 @@ then its cycles un-double one after another, 4 to 2, and it converges near (10, 
 """
 
 import functools
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -47,8 +49,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Two densities over x: of y, and of the distance from the minima."""
     x, y = (dataset[f"{name}_orbit"].values for name in "xy")
     place = theory.eos_minimum(float(dataset.eta))
-    with plt.rc_context(plots.STYLE):
-        figure, axes = plt.subplots(2, 1, figsize=(6.4, 5.6), sharex=True)
+    with plots.style():
+        figure, axes = plots.subplots(2, 1, width=6.4, height=5.6, sharex=True)
+        axes = axes[:, 0]
         image = density(axes[0], x, y)
         line = np.linspace(x.min(), x.max(), 200)
         axes[0].plot(line, 1 / line, color=MINIMA, lw=0.9, label="minima")
@@ -67,7 +70,13 @@ def draw(dataset: xr.Dataset) -> Figure:
 MINIMA = "#009E73"
 
 
-def density(ax, x, y, cells=(480, 240), **kwargs):
+def density(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    cells: tuple[int, int] = (480, 240),
+    **kwargs: Any,
+) -> QuadMesh:
     """How many points fall into each cell, on a logarithmic scale; empty cells stay white."""
     kept = np.isfinite(x) & np.isfinite(y)
     counts, x_edges, y_edges = np.histogram2d(x[kept], y[kept], bins=cells)

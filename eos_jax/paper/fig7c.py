@@ -7,7 +7,6 @@ d' = (1 + A) d - A d^3 with A = eta c^2 is exact for small eta at any a, and say
 
 import functools
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -81,8 +80,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     """The orbit over each frozen map's diagram."""
     doublings = theory.frozen_doublings(float(dataset.eta))
     a, b = dataset.a_orbit.values, dataset.b_orbit.values
-    with plt.rc_context(plots.STYLE):
-        figure, axes = plt.subplots(2, 1, figsize=(6.4, 6.4), sharex=True, sharey=True)
+    with plots.style():
+        figure, axes = plots.subplots(2, 1, width=6.4, height=6.4, sharex=True, sharey=True)
+        axes = axes[:, 0]
         for ax, name, title in zip(
             axes,
             ("leading_order", "exact"),

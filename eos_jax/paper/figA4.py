@@ -1,6 +1,5 @@
 """Figure A.4: scalar networks of other shapes, not coupled, all end just below the edge."""
 
-import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -40,8 +39,9 @@ def compute(quick: bool = False) -> xr.Dataset:
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss, the sharpness of the first steps, and that of the whole run."""
     starts = stamped(dataset)["starts"]
-    with plt.rc_context(plots.STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), width_ratios=(1.2, 1, 1))
+    with plots.style():
+        figure, axes = plots.subplots(1, 3, width=7.2, height=2.9, width_ratios=(1.2, 1, 1))
+        axes = axes[0]
         for i, colour in enumerate(COLOURS):
             one = dataset.isel(start=i)
             label = ", ".join(f"{v:g}" for v in starts[i])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from eos_jax import plots
 from eos_jax.paper.networks import on_cifar10, train
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.settings import TRACES, choose, stamp
 
 SETTINGS = {
     "sizes": [64, 50, 50, 50, 50, 1],
@@ -46,4 +46,4 @@ def compute(quick: bool = False, cifar10: str | None = None) -> xr.Dataset:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss and sharpness side by side."""
-    return plots.loss_and_sharpness(dataset)
+    return plots.loss_and_sharpness(dataset, **TRACES)

@@ -4,7 +4,6 @@ Seen along the top eigenvector of the Hessian the iterates jump from side to sid
 one follows a smooth curve; the two branches close as the network drifts to smaller sharpness.
 """
 
-import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -53,8 +52,8 @@ def compute(quick: bool = False, cifar10: str | None = None) -> xr.Dataset:
 def draw(dataset: xr.Dataset) -> Figure:
     """Loss, sharpness and lengths of steps above; the projection against step and drift below."""
     eta = float(dataset.eta)
-    with plt.rc_context(plots.STYLE):
-        figure = plt.figure(figsize=(7.2, 5.2))
+    with plots.style():
+        figure = plots.new_figure(7.2, 5.2)
         grid = figure.add_gridspec(2, 6)
         top = [figure.add_subplot(grid[0, i : i + 2]) for i in (0, 2, 4)]
         bottom = [figure.add_subplot(grid[1, i : i + 3]) for i in (0, 3)]

@@ -71,7 +71,7 @@ def train(settings: Mapping[str, Any], thresholds: Sequence[float]) -> xr.Datase
       thresholds: 2/eta for each step size.
 
     Returns:
-      A dataset along `eta` and `step`.
+      A dataset along `eta` and `step`: `loss`, `sharpness`, and the `threshold` of each `eta`.
     """
     with jax.enable_x64(True):
         objective = network(settings)
@@ -87,7 +87,10 @@ def train(settings: Mapping[str, Any], thresholds: Sequence[float]) -> xr.Datase
 
         found = jax.tree.map(np.asarray, run(etas))
     return xr.Dataset(
-        {name: (("eta", "step"), found[name]) for name in ("loss", "sharpness")},
+        {
+            **{name: (("eta", "step"), found[name]) for name in ("loss", "sharpness")},
+            "threshold": ("eta", 2 / np.asarray(etas)),
+        },
         coords={"eta": np.asarray(etas), "step": found["step"][0]},
     )
 

@@ -80,3 +80,17 @@ def fill(caption: str, settings: Mapping[str, Any]) -> str:
       'Step size 0.2, 50,000 steps.'
     """
     return caption.format(**{name: written(value) for name, value in settings.items()})
+
+
+def eta_words(dataset: xr.Dataset) -> str:
+    """A step size as the paper gives it, by its threshold.
+
+    Example:
+      >>> eta_words(xr.Dataset(coords={"eta": 0.2}))
+      'eta = 2/10'
+    """
+    return f"eta = 2/{2 / float(dataset.eta):.4g}"
+
+
+TRACES: dict[str, Any] = {"label": eta_words, "threshold_label": "2/eta"}
+"""How the paper's pictures of orbits call step sizes and the threshold."""

@@ -1,0 +1,74 @@
+"""Pictures, one file per idea: a file put here that registers a function is found by itself.
+
+`draw(dataset)` makes a figure, `kinds(dataset)` says which there are. Each picture is a function of
+a dataset and an axes, and can be called alone: `plots.sharpness_map(dataset, ax)`. Figures are
+matplotlib's, made without pyplot: nothing global is touched, neither backend nor style.
+
+What a rule calls the edge of stability comes with the dataset, as the variable `threshold`.
+"""
+
+import importlib
+import pkgutil
+
+from eos_jax.plots.base import Picture, draw, kinds, register, registry
+from eos_jax.plots.histogram import sharpness_histogram, sharpness_map_and_histogram
+from eos_jax.plots.lines import curves
+from eos_jax.plots.maps import outcome_map, sharpness_map, variable_map
+from eos_jax.plots.style import (
+    EVEN_ODD,
+    OUTCOME_COLOURS,
+    STYLE,
+    THEORY,
+    legend_outside,
+    new_figure,
+    save,
+    style,
+    subplots,
+)
+from eos_jax.plots.traces import (
+    loss_and_sharpness,
+    loss_trace,
+    orbit,
+    orbits,
+    sharpness_trace,
+    trace,
+)
+
+
+def discover() -> None:
+    """Import every module of this folder, so that the pictures in it are registered."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+discover()
+
+__all__ = [
+    "EVEN_ODD",
+    "OUTCOME_COLOURS",
+    "STYLE",
+    "THEORY",
+    "Picture",
+    "curves",
+    "discover",
+    "draw",
+    "kinds",
+    "legend_outside",
+    "loss_and_sharpness",
+    "loss_trace",
+    "new_figure",
+    "orbit",
+    "orbits",
+    "outcome_map",
+    "register",
+    "registry",
+    "save",
+    "sharpness_histogram",
+    "sharpness_map",
+    "sharpness_map_and_histogram",
+    "sharpness_trace",
+    "style",
+    "subplots",
+    "trace",
+    "variable_map",
+]

@@ -1,0 +1,81 @@
+"""How far below the threshold orbits end."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from eos_jax.outcomes import Outcome
+from eos_jax.plots import edge
+from eos_jax.plots.axes import heading
+from eos_jax.plots.base import register
+from eos_jax.plots.lines import say
+from eos_jax.plots.maps import sharpness_map
+from eos_jax.plots.style import BAND, POINTS, Figure, style, subplots
+
+BINS = 50
+
+
+@register("histogram", {"outcome": (), "sharpness": (), "threshold": ()}, lanes=64, rank=35)
+def sharpness_histogram(
+    dataset: xr.Dataset,
+    ax: Axes,
+    band: float = 0.01,
+    relative: bool = True,
+    top: float | None = None,
+    threshold_label: str = "threshold",
+) -> Axes:
+    """How far below the threshold the converged orbits of a sweep end, as shares of them.
+
+    Args:
+      dataset: of `eos_jax.sweep`, of any dimensions.
+      ax: where to draw.
+      band: width of the band just below the threshold, shown in its own colour.
+      relative: whether distances are parts of the threshold, or in units of it.
+      top: the largest distance shown, from 0; by default ten bands.
+      threshold_label: what the threshold is called.
+
+    Returns:
+      The axes.
+    """
+    top = 10 * band if top is None else top
+    gap = edge.gap(dataset, relative).values[dataset.outcome == Outcome.CONVERGED]
+    edges = np.linspace(0, top, BINS + 1)
+    shares = np.histogram(gap[np.isfinite(gap)], edges)[0] / max(1, gap.size)
+    near = edges[1:] <= band + 1e-9 * top
+    ax.stairs(np.where(near, 0, shares), edges, fill=True, color=POINTS)
+    ax.stairs(np.where(near, shares, 0), edges, fill=True, color=BAND)
+    words = f"{threshold_label} - final {edge.judged(dataset)}"
+    if relative:
+        words = f"1 - final {edge.judged(dataset)} / {threshold_label}"
+    ax.set(xlabel=words, ylabel="share of converged orbits", xlim=(0, top))
+    ax.set_title(heading(dataset))
+    if not gap.size:
+        say(ax, "no orbit converged")
+    return ax
+
+
+def sharpness_map_and_histogram(
+    dataset: xr.Dataset,
+    band: float = 0.01,
+    relative: bool = True,
+    top: float | None = None,
+    threshold_label: str = "the threshold",
+) -> Figure:
+    """The map of final sharpness beside the histogram of how far below the threshold orbits end.
+
+    Args:
+      dataset: of `eos_jax.sweep`, of two dimensions.
+      band: as in `sharpness_map`.
+      relative: as in `sharpness_map`.
+      top: as in `sharpness_histogram`.
+      threshold_label: as in `sharpness_map`.
+
+    Returns:
+      The figure.
+    """
+    with style():
+        figure, axes = subplots(1, 2, width=7.2, height=3.5, width_ratios=(1.6, 1))
+        sharpness_map(dataset, axes[0, 0], band, relative, threshold_label)
+        words = threshold_label.removeprefix("the ")
+        sharpness_histogram(dataset, axes[0, 1], band, relative, top, words).set_title("")
+    return figure
