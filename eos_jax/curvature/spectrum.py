@@ -422,9 +422,9 @@ def alignment_at(
         max_iterations=max_iterations,
         krylov=krylov,
     )
-    direction = full_vector(objective, direction, values.dtype)
-    length = jnp.sqrt(dot(direction, direction))
-    return jnp.where(jnp.isfinite(values[0]), jnp.abs(dot(direction, vectors[0])) / length, jnp.nan)
+    along = full_vector(objective, direction, values.dtype)
+    length = jnp.sqrt(dot(along, along))
+    return jnp.where(jnp.isfinite(values[0]), jnp.abs(dot(along, vectors[0])) / length, jnp.nan)
 
 
 def _alignment(objective, params, method, direction, **settings):
