@@ -5,7 +5,6 @@ may be a user's own code, enters by the hash of the traced step with all that is
 constant included, so that a result of other data is told apart.
 """
 
-import functools
 import hashlib
 import json
 import os
@@ -34,7 +33,7 @@ def describe(work: Job) -> dict[str, Any]:
         "objective": {"name": objective.name, **objective.settings, "floor": objective.floor},
         "data_sha256": {n: fingerprint.of_arrays({n: v}) for n, v in objective.data.items()},
         "rule": {"name": rule.name, **rule.settings},
-        "mathematics_sha256": _mathematics(job.bare_program(work), work.dtype),
+        "mathematics_sha256": engine.meaning(job.bare_program(work), work.dtype).sha256,
         "axes": {
             name: {"along": grid.along.get(name), **_summary(value)}
             for name, value in grid.values.items()
@@ -99,20 +98,3 @@ def _summary(value):
     digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
     return {"first": value.flat[0].item(), "last": value.flat[-1].item(), "num": len(value),
             "sha256": digest}  # fmt: skip
-
-
-@functools.lru_cache(maxsize=256)
-def _mathematics(program, dtype):
-    """The hash of one step with all that is measured and recorded."""
-    objective, rule = program.objective, program.rule
-    with jax.enable_x64(dtype == "float64"):
-        point = {
-            name: jax.ShapeDtypeStruct(shape, dtype)
-            for name, shape in zip(objective.parameters, objective.shapes)
-        }
-        hyper = {
-            name: jax.ShapeDtypeStruct((), "uint32" if name == "seed" else dtype)
-            for name in rule.hyperparameters
-        }
-        traced = jax.make_jaxpr(lambda p, h: engine.first_step(program, p, h))(point, hyper)
-        return fingerprint.digest(traced)

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax import curvature, measures
+from eos_jax import curvature, fingerprint, measures
 from eos_jax.loops import advance_lanes
 from eos_jax.machine import COMPILER_OPTIONS
 from eos_jax.objectives.base import Objective
@@ -109,28 +109,41 @@ class Result(NamedTuple):
     label: Label
 
 
-@functools.lru_cache(maxsize=64)
-def results_spec(program: Program, dtype: Any) -> dict[str, Result]:
-    """Names, shapes, dtypes and labels of what a sweep yields per lane, `outcome` last.
+class Meaning(NamedTuple):
+    """What a program stands for, known without running it.
 
-    The one place they come from: engine, labels and stores read it.
+    Attributes:
+      results: what a sweep yields per lane, by name, `outcome` last; the one place that names,
+        shapes, dtypes and labels come from.
+      sha256: the hash of one step with all that is measured and recorded, every constant included.
     """
+
+    results: dict[str, Result]
+    sha256: str
+
+
+@functools.lru_cache(maxsize=256)
+def meaning(program: Program, dtype: str) -> Meaning:
+    """What a program yields and the hash of its mathematics, from one step of one lane, traced."""
     objective, rule = program.objective, program.rule
-    params = {
-        name: jax.ShapeDtypeStruct(shape, dtype)
-        for name, shape in zip(objective.parameters, objective.shapes)
-    }
-    hyper = {
-        name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
-        for name in rule.hyperparameters
-    }
-    found, observed = jax.eval_shape(functools.partial(_first_results, program), params, hyper)
-    labels = _labels(program, observed)
-    return {
+    with jax.enable_x64(dtype == "float64"):
+        params = {
+            name: jax.ShapeDtypeStruct(shape, dtype)
+            for name, shape in zip(objective.parameters, objective.shapes)
+        }
+        hyper = {
+            name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
+            for name in rule.hyperparameters
+        }
+        step = functools.partial(_first_step, program)
+        traced, shapes = jax.make_jaxpr(step, return_shape=True)(params, hyper)
+    found, observed, *_ = shapes
+    results = {
         name: Result(found[name].shape, np.dtype(found[name].dtype), label)
-        for name, label in labels.items()
+        for name, label in _labels(program, observed).items()
         if name in found
     }
+    return Meaning(results, fingerprint.digest(traced))
 
 
 def _labels(program, observed):
@@ -154,27 +167,16 @@ def _labels(program, observed):
     return {**labels, "outcome": Label("fate of the orbit")}
 
 
-def _first_results(program, params, hyper):
-    """What a lane that never moves yields, to know its shapes; and the observers' own results."""
+def _first_step(program, params, hyper):
+    """One step of one lane with all that is measured and recorded."""
     lane = _begin(program, params, hyper)
-    false = jnp.zeros((), bool)
-    results = _results(program, lane, false, jnp.int32(0), false, lane.params, false)
-    sample = _sample(program, lane)
-    observed = {name: o.finalize(lane.seen[name], sample) for name, o in program.observers}
-    return results, observed
-
-
-def first_step(program: Program, params: Mapping[str, Any], hyper: Mapping[str, Any]) -> Any:
-    """One step of a lane with all that is measured and recorded: the mathematics of a sweep.
-
-    Traced, not run: its hash tells whether two sweeps mean the same.
-    """
-    lane = _begin(program, params, hyper)
-    moved = _observe(program, lane._replace(**_moved(program, lane), steps=lane.steps + 1))
+    params, state = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
+    moved = _observe(program, lane._replace(params=params, state=state, steps=lane.steps + 1))
     decided = _seems_decided(program, moved)
-    rests = _rests(program, jax.tree.map(lambda leaf: leaf[None], moved), moved.steps)
-    rests = jax.tree.map(lambda leaf: leaf[0], rests)
-    return moved, decided, _results(program, moved, decided, moved.steps, *rests)
+    results = _results(program, moved, decided, moved.steps, decided, moved.params, decided)
+    sample = _sample(program, moved)
+    observed = {name: o.finalize(moved.seen[name], sample) for name, o in program.observers}
+    return results, observed, moved, decided
 
 
 def run_tile(
@@ -210,7 +212,7 @@ def run_tile(
         filled[:alive] = values[origin_of]
         return filled
 
-    results = _blank(results_spec(program._replace(width=1, groups=1), dtype), count)
+    results = _blank(meaning(program._replace(width=1, groups=1), dtype.name).results, count)
     results["outcome"][~valid] = Outcome.INVALID
     on_round(count - alive)
     if not alive:
@@ -345,9 +347,11 @@ def decide(
         group = jax.tree.map(lambda leaf: leaf[rows], lanes)
         return _put(carry, _replay(program, group, horizon, heed), index * program.width)
 
-    shapes = jax.eval_shape(lambda lanes: _replay(program, lanes, horizon, heed), lanes)
-    empty = jax.tree.map(lambda leaf: jnp.zeros((len(chosen), *leaf.shape[1:]), leaf.dtype), shapes)
-    return jax.lax.fori_loop(0, groups, one_group, empty)
+    count, dtype = len(chosen), next(iter(lanes.params.values())).dtype.name
+    spec = meaning(program._replace(width=1, groups=1), dtype).results
+    known = {name: jnp.zeros((count, *result.shape), result.dtype) for name, result in spec.items()}
+    ends = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), lanes)
+    return jax.lax.fori_loop(0, groups, one_group, (known, ends))
 
 
 @functools.partial(_compiled, donate_argnums=1)
@@ -385,12 +389,6 @@ def _advance(program, lanes, count):
 
     constants = tuple(lanes.hyper[name] for name in names)
     return advance_lanes(step, (lanes.params, lanes.state), constants, count)
-
-
-def _moved(program, lane):
-    """One step of one lane."""
-    params, state = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
-    return {"params": params, "state": state}
 
 
 def _replay(program, lanes, horizon, heed):

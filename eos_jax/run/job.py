@@ -78,8 +78,7 @@ def bare_program(job: Job) -> engine.Program:
 
 def results(job: Job) -> dict[str, engine.Result]:
     """Names, shapes, dtypes and labels of what each lane yields."""
-    with precision(job):
-        return engine.results_spec(bare_program(job), np.dtype(job.dtype))
+    return engine.meaning(bare_program(job), job.dtype).results
 
 
 def default_tile(job: Job, workers: list[jax.Device]) -> int:
