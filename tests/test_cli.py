@@ -225,7 +225,11 @@ BAD_CONFIGURATIONS = {
     "multiplicity zero": ("[2, 2]", "[2, 0]", ["multiplicities", "[2, 0]|(2, 0)", "positive"]),
     "multiplicity text": ("[2, 2]", "'ab'", ["multiplicities", "ab", "positive"]),
     "multiplicities nested": ("[2, 2]", "{ a = 1 }", ["multiplicities", "positive"]),
-    "a huge multiplicity": ("[2, 2]", "[2, 1_000_000_000_000]", ["memory"]),
+    "a huge multiplicity": (
+        "[2, 2]",
+        "[2, 1_000_000_000_000]",
+        ["multiplicities", "1024", "10000"],
+    ),
     "unknown rule": ("steps = 50", "steps = 50\nrule = { name = 'adm' }", ["adm", "adam"]),
     "rule without name": ("steps = 50", "steps = 50\nrule = { b1 = 1 }", ["rule.name"]),
     "rule name is a number": ("steps = 50", "steps = 50\nrule = { name = 1 }", ["1", "adam"]),

@@ -514,7 +514,9 @@ def test_the_slope_of_sharpness(multiplicities, method, rng, x64):
         want = (eos.sharpness(obj, up, "exact") - eos.sharpness(obj, down, "exact")) / (2 * step)
         assert float(found[name]) == pytest.approx(float(want), rel=1e-6, abs=1e-7)
         change = (eos.hessian(obj, up) - eos.hessian(obj, down)) / (2 * step)
-        assert float(found[name]) == pytest.approx(float(vector @ change @ vector), rel=1e-6, abs=1e-7)
+        assert float(found[name]) == pytest.approx(
+            float(vector @ change @ vector), rel=1e-6, abs=1e-7
+        )
 
 
 def test_the_slope_where_nothing_is_left_to_annul(x64):

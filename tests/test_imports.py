@@ -11,7 +11,7 @@ import eos_jax
 ROOT = Path(eos_jax.__file__).parent
 
 ROOMS = (
-    "fingerprint", "checks", "objectives", "curvature", "sample", "measures", "rules", "observers",
+    "fingerprint", "checks", "registry", "objectives", "curvature", "sample", "measures", "rules", "observers",
     "outcomes", "machine", "loops", "simulate", "run", "results", "sweep",
     "",  # the package itself: what users see of the rooms above
     "analysis", "theory", "plots", "paper", "config", "cli",

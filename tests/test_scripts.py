@@ -10,7 +10,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
-    "step_size_and_start": [("300", "24"), ("20_000", "2_000")],
+    "step_size_and_start": [("300", "48")],
     "two_step_parabola": [],
 }
 """Numbers that are changed: what a reader would do to try a script out."""

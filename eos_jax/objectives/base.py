@@ -8,9 +8,7 @@ uncoupled objective is the case of one copy each.
 """
 
 import functools
-import inspect
 import math
-import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -19,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax import fingerprint
+from eos_jax.registry import arguments, call, key_of, recorded, shared
 
 Parameters = Mapping[str, Any]
 """One point, or one per lane: a dict from parameter names to arrays."""
@@ -201,9 +199,6 @@ class Family(NamedTuple):
     examples: tuple[Mapping[str, Any], ...]
 
 
-MOST_SHARED = 256
-"""Objectives of one kind that are kept, so that equal ones find their compiled programs again."""
-
 registry: dict[str, Family] = {}
 """Families of objectives by name; filled by `register`, read by configurations and tests."""
 
@@ -221,53 +216,23 @@ def register(*, examples: Sequence[Mapping[str, Any]] = ({},)) -> Callable:
     """
 
     def decorate(make: Callable[..., Objective]) -> Callable[..., Objective]:
-        signature = inspect.signature(make)
         made: dict[Hashable, Objective] = {}
 
         @functools.wraps(make)
         def wrapped(*args: Any, **kwargs: Any) -> Objective:
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            given = {name: _frozen(value) for name, value in bound.arguments.items()}
+            given = arguments(make, args, kwargs)
 
             def build() -> Objective:
                 objective = make(**given)
-                settings = {name: _recorded(value) for name, value in given.items()}
+                settings = {name: recorded(value) for name, value in given.items()}
                 return replace(objective, settings={**settings, **objective.settings})
 
-            return shared(made, key_of(tuple(given.values())), build)
+            return shared(made, key_of(given), build)
 
         registry[wrapped.__name__] = Family(wrapped, tuple(examples))
         return wrapped
 
     return decorate
-
-
-_lock = threading.Lock()
-
-
-def shared(made: dict[Hashable, Objective], key: Hashable, build: Callable) -> Objective:
-    """The objective made for this key before, or a new one; the last `MOST_SHARED` are kept.
-
-    Args:
-      made: objectives by key, the one used last at the end.
-      key: what the objective depends on; if it cannot be hashed, nothing is kept.
-      build: makes the objective.
-
-    Returns:
-      The objective.
-    """
-    try:
-        found = made.get(key)
-    except TypeError:  # a table where a list belongs, for example
-        return build()
-    built = build() if found is None else found
-    with _lock:
-        built = made.pop(key, built)
-        made[key] = built
-        while len(made) > MOST_SHARED:
-            del made[next(iter(made))]
-    return built
 
 
 def make(name: str, **settings: Any) -> Objective:
@@ -288,41 +253,5 @@ def make(name: str, **settings: Any) -> Objective:
       >>> eos.objectives.make("scalar_product", multiplicities=[2, 2])
       Objective(scalar_product: x x2, y x2)
     """
-    if name not in registry:
-        raise ValueError(
-            f"Argument `name` of an objective must be one of {', '.join(sorted(registry))}, "
-            f"but got {name!r}."
-        )
-    family = registry[name].make
-    try:
-        inspect.signature(family).bind(**settings)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(family).parameters)
-        raise ValueError(
-            f"The settings of objective `{name}` must be {allowed}, but got "
-            f"{', '.join(settings) or 'none'} ({error})."
-        ) from None
-    return family(**settings)
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that settings from a configuration file can be looked up."""
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
-
-
-def key_of(value: Any) -> Hashable:
-    """What a setting is looked up by: arrays by content; 1, 1.0 and True are not equal."""
-    if isinstance(value, tuple):
-        return tuple(map(key_of, value))
-    return (type(value), fingerprint.of_arrays({"": value}) if _is_array(value) else value)
-
-
-def _recorded(value: Any) -> Any:
-    """A setting as configurations record it: arrays by their fingerprints."""
-    if isinstance(value, tuple):
-        return tuple(map(_recorded, value))
-    return f"sha256:{fingerprint.of_arrays({'': value})}" if _is_array(value) else value
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray | jax.Array)
+    makers = {key: family.make for key, family in registry.items()}
+    return call("an objective", makers, name, settings)

@@ -21,8 +21,9 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from eos_jax import fingerprint
-from eos_jax.objectives.base import Objective, shared
+from eos_jax.objectives.base import Objective
 from eos_jax.objectives.copies import with_copies
+from eos_jax.registry import shared
 
 _made: dict[Hashable, Objective] = {}
 _tracing = threading.RLock()  # warnings are filtered while tracing, for all threads alike

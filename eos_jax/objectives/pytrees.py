@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.objectives.base import Objective, Parameters, check_names, key_of
+from eos_jax.objectives.base import Objective, Parameters, check_names
 from eos_jax.objectives.own import checked_data, objective_of
+from eos_jax.registry import key_of
 
 
 class Structure(NamedTuple):

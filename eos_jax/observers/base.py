@@ -5,11 +5,11 @@ lane of a sweep carries its own accumulator.
 """
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from eos_jax.registry import arguments, call, key_of, shared
 from eos_jax.sample import Sample
 
 
@@ -84,19 +84,12 @@ def register(make: Factory) -> Factory:
 
     Equal arguments give the same observer, so compiled programs are found again.
     """
-    cached = functools.lru_cache(maxsize=256)(make)
-    signature = inspect.signature(make)
+    made: dict[Hashable, Observer] = {}
 
     @functools.wraps(make)
     def wrapped(*args: Any, **kwargs: Any) -> Observer:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()  # arguments by place and by name, given and left out, are the same
-        try:
-            return cached(*bound.args, **bound.kwargs)
-        except TypeError as error:
-            if "unhashable" in str(error):
-                return make(*bound.args, **bound.kwargs)
-            raise
+        given = arguments(make, args, kwargs)
+        return shared(made, key_of(given), lambda: make(**given))
 
     registry[getattr(make, "__name__", "observer")] = wrapped
     return wrapped
@@ -120,21 +113,7 @@ def make(name: str, **settings: Any) -> Observer:
       >>> eos.observers.make("maximum", measure="loss") is eos.observers.maximum("loss")
       True
     """
-    if name not in registry:
-        raise ValueError(
-            f"Argument `name` of an observer must be one of {', '.join(sorted(registry))}, "
-            f"but got {name!r}."
-        )
-    factory = registry[name]
-    try:
-        inspect.signature(factory).bind(**settings)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(factory).parameters)
-        raise ValueError(
-            f"The settings of observer `{name}` must be among {allowed or 'none'}, but got "
-            f"{', '.join(settings) or 'none'} ({error})."
-        ) from None
-    return factory(**settings)
+    return call("an observer", registry, name, settings)
 
 
 def as_observers(observe: Observer | Mapping[str, Observer] | None) -> dict[str, Observer]:

@@ -1,6 +1,5 @@
 """Every sample of some measures, and the end of an orbit."""
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -54,12 +53,8 @@ def trace(
       [   0  250  500  750 1000] (5,)
     """
     chosen = (measures,) if isinstance(measures, str) else tuple(measures or ())
-    return _trace(chosen, last, tuple(named.items()))
-
-
-@functools.lru_cache(maxsize=256)
-def _trace(measures, last, named):
-    recorded = {name: as_measure(m) for name, m in (*zip(measures, measures), *named)}
+    chosen = {**dict(zip(chosen, chosen)), **named}
+    recorded = {name: as_measure(measure) for name, measure in chosen.items()}
 
     def measure(sample: Sample) -> Mapping[str, jax.Array]:
         if recorded:
@@ -95,7 +90,7 @@ def _trace(measures, last, named):
 
         return {name: masked(row) for name, row in rows.items()}
 
-    labels = {n: Label(*label_of(m), ("step",)) for n, m in (*zip(measures, measures), *named)}
+    labels = {name: Label(*label_of(m), ("step",)) for name, m in chosen.items()}
     return Observer(init, update, finalize, labels, by_index=True)
 
 

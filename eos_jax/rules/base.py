@@ -8,8 +8,7 @@ descent these are the sharpness and 2/eta; for Adam the sharpness of the precond
 """
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, ParamSpec, Protocol
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from eos_jax import measures
 from eos_jax.objectives.base import Objective, loss_of_first_copies
+from eos_jax.registry import arguments, call, key_of, shared
 from eos_jax.sample import Measure
 
 Hyper = Mapping[str, Any]
@@ -148,34 +148,25 @@ def register(
     """
 
     def decorate(make: Callable[Arguments, Rule]) -> Callable[Arguments, Rule]:
-        signature = inspect.signature(make)
+        made: dict[Hashable, Rule] = {}
         name = getattr(make, "__name__", "rule")
-
-        def labelled(arguments: dict[str, Any]) -> Rule:
-            build: Callable[..., Rule] = make
-            rule = build(**arguments)
-            numeric = {k: v for k, v in arguments.items() if k in rule.hyperparameters}
-            return replace(
-                rule,
-                name=name,
-                defaults={k: v for k, v in numeric.items() if v is not None},
-                settings={k: v for k, v in arguments.items() if k not in numeric},
-            )
-
-        @functools.cache
-        def build(frozen: tuple, kinds: tuple) -> Rule:
-            return labelled(dict(frozen))
 
         @functools.wraps(make)
         def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Rule:
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            frozen = tuple((k, _frozen(v)) for k, v in bound.arguments.items())
-            try:
-                hash(frozen)
-            except TypeError:  # cannot be looked up; such as a table where a list belongs
-                return labelled(dict(frozen))
-            return build(frozen, _kinds(frozen))  # 1, 1.0 and True are equal as keys
+            given = arguments(make, args, kwargs)
+
+            def build() -> Rule:
+                plain_make: Callable[..., Rule] = make
+                rule = plain_make(**given)
+                numeric = {k: v for k, v in given.items() if k in rule.hyperparameters}
+                return replace(
+                    rule,
+                    name=name,
+                    defaults={k: v for k, v in numeric.items() if v is not None},
+                    settings={k: v for k, v in given.items() if k not in numeric},
+                )
+
+            return shared(made, key_of(given), build)
 
         registry[name] = Family(wrapped, tuple(examples))
         return wrapped
@@ -202,30 +193,5 @@ def make(name: str, **settings: Any) -> Rule:
       >>> rules.make("heavy_ball", momentum=0.5)
       Rule(heavy_ball: eta, momentum=0.5)
     """
-    if name not in registry:
-        raise ValueError(
-            f"Argument `name` of a rule must be one of {', '.join(sorted(registry))}, "
-            f"but got {name!r}."
-        )
-    family = registry[name].make
-    try:
-        inspect.signature(family).bind(**settings)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(family).parameters) or "none"
-        raise ValueError(
-            f"The settings of rule `{name}` must be {allowed}, but got "
-            f"{', '.join(settings) or 'none'} ({error})."
-        ) from None
-    return family(**settings)
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples and NumPy's scalars as Python's, so that settings are hashable and plain."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_frozen, value))
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _kinds(value: Any) -> Any:
-    """Types of a frozen setting and of everything in it."""
-    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
+    makers = {key: family.make for key, family in registry.items()}
+    return call("a rule", makers, name, settings)

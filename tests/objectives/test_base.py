@@ -125,8 +125,8 @@ def test_the_registry_makes_objectives_by_name():
     ("name", "settings", "words"),
     [
         ("nothing", {}, "one of .*scalar_product.*, but got 'nothing'"),
-        ("scalar_product", {}, "must be multiplicities, but got none"),
-        ("scalar_product", {"copies": 2}, "must be multiplicities, but got copies"),
+        ("scalar_product", {}, "must be among multiplicities, but got none"),
+        ("scalar_product", {"copies": 2}, "must be among multiplicities, but got copies"),
         ("scalar_product", {"multiplicities": {"a": 1}}, "`multiplicities` must be"),
     ],
 )
