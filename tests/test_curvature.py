@@ -18,6 +18,7 @@ from eos_jax.curvature import (
     power_iteration,
     residual_tolerance,
     sharpness_at,
+    spectrum,
 )
 from eos_jax.objectives.fully_connected import initial_parameters
 from tests import oracle
@@ -434,8 +435,8 @@ def test_lanes_that_are_not_finite_hold_nobody_up(method, x64):
 
     def spent(factor):
         product = lambda v: factor * jnp.sum(jnp.asarray(matrix) * v, axis=1)  # noqa: E731
-        search = eos.curvature._Search(method, None, None, 32)
-        return eos.curvature._top(product, jnp.ones(100), search, method)
+        search = spectrum._Search(method, None, None, 32)
+        return spectrum._top(product, jnp.ones(100), search, method)
 
     found = jax.jit(jax.vmap(spent))(jnp.array([jnp.nan, jnp.inf, 1.0]))
     assert (found.iterations[:2] <= 33).all()

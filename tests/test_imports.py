@@ -11,8 +11,8 @@ import eos_jax
 ROOT = Path(eos_jax.__file__).parent
 
 ROOMS = (
-    "fingerprint", "checks", "registry", "objectives", "curvature", "sample", "measures", "rules", "observers",
-    "outcomes", "machine", "loops", "simulate", "run", "results", "sweep",
+    "fingerprint", "checks", "registry", "objectives", "curvature", "sample", "measures", "rules",
+    "observers", "outcomes", "machine", "loops", "simulate", "run", "results", "sweep",
     "",  # the package itself: what users see of the rooms above
     "analysis", "theory", "plots", "paper", "config", "cli",
 )  # fmt: skip
