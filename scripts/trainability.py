@@ -6,10 +6,10 @@ Source: Sohl-Dickstein, The boundary of neural network trainability is fractal, 
 """
 
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 
 import eos_jax as eos
+from eos_jax import plots
 
 random = np.random.default_rng(0)
 X, y = random.normal(size=(16, 8)), random.normal(size=(16, 1))
@@ -26,8 +26,14 @@ rule = eos.rules.gradient_descent(parameters=("W1", "W2"))
 # without the sharpness, which would cost more than all else, nothing is called converged
 dataset = eos.sweep(objective, {**start, **etas}, 500, rule=rule, sharpness=None, dtype="float32")
 
-trained = np.log10(dataset.loss.where(dataset.outcome != eos.Outcome.DIVERGED))
-trained.attrs = {"long_name": "log10 of the loss after 500 steps; white: diverged"}
-trained.plot(x="eta_W1", y="eta_W2", xscale="log", yscale="log", robust=True)
-plt.title("Two layers, tanh, width 8, 16 samples")
-plt.savefig("trainability.png", dpi=200)
+print(f"{float((dataset.outcome == eos.Outcome.DIVERGED).mean()):.1%} of the pairs diverge")
+dataset["trained"] = dataset.loss.where(dataset.outcome != eos.Outcome.DIVERGED)
+dataset.trained.attrs = {"long_name": "loss after 500 steps; white: diverged"}
+figure = plots.draw(
+    dataset,
+    variable="trained",
+    log=True,
+    limits=tuple(dataset.trained.quantile([0.02, 0.98]).values),
+    title="Two layers, tanh, width 8, 16 samples",
+)
+plots.save(figure, "trainability.png")

@@ -4,7 +4,6 @@ Every second step traces a smooth curve; once it is near the minima it lies on
 b^2 = a k / 2 + k^4 / 16, k = sqrt(eta).  Run:  python scripts/two_step_parabola.py
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import eos_jax as eos
@@ -16,7 +15,7 @@ objective = eos.objectives.scalar_product((2, 2))
 orbit = eos.orbits(objective, {"x": 4.6, "y": 0.218, "eta": eta}, steps=10_000)
 a, b = (np.asarray(c) for c in theory.to_ab(orbit.x_orbit.values, orbit.y_orbit.values, eta))
 
-figure, ax = plt.subplots(figsize=(4.5, 3.5), layout="constrained")
+figure, ((ax,),) = plots.subplots(width=4.5, height=3.5)
 ax.plot(a[::2], b[::2], ".-", ms=3, lw=0.5, label="even steps")
 ax.plot(a[1::2], b[1::2], ".-", ms=3, lw=0.5, label="odd steps")
 heights = np.linspace(b.min(), b.max(), 400)

@@ -11,6 +11,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
+    "trainability": [("256", "12"), ("500, rule", "50, rule")],
     "two_step_parabola": [],
 }
 """Numbers that are changed: what a reader would do to try a script out."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,11 +146,23 @@ def lane_dims(dataset: xr.Dataset) -> tuple[str, ...]:
 def hyperparameters(dataset: xr.Dataset) -> list[str]:
     """Names of the coordinates that are no starts and no steps: those of the rule."""
     return [
-        str(name)
-        for name, values in dataset.coords.items()
+        name
+        for name, values in ordered(dataset.coords)
         if not str(values.attrs.get("long_name", "")).startswith("start of ")
         and (values.ndim == 0 or set(values.dims) <= set(lane_dims(dataset)))
     ]
+
+
+def ordered(variables: Mapping[Hashable, xr.DataArray]) -> list[tuple[str, xr.DataArray]]:
+    """Names and variables in an order of ours: a store gives them in any.
+
+    Step sizes come first, and w after x, y, z.
+    """
+
+    def place(name: str) -> tuple:
+        return (not name.startswith("eta"), name[:1] == "w", name)
+
+    return sorted(((str(n), v) for n, v in variables.items()), key=lambda item: place(item[0]))
 
 
 def thinned(dataset: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
@@ -236,7 +248,7 @@ def _places(values: np.ndarray, wanted: Any, dim: str) -> Any:
 def heading(dataset: xr.Dataset) -> str:
     """The rule, unless it is gradient descent, and what is fixed: eta = 0.2, momentum = 0.9."""
     fixed = [n for n in hyperparameters(dataset) if dataset[n].ndim == 0 and n != "step"]
-    starts = [str(n) for n, v in dataset.coords.items() if v.ndim == 0 and str(n) not in fixed]
+    starts = [n for n, v in ordered(dataset.coords) if v.ndim == 0 and n not in fixed]
     shown = fixed + (starts if len(starts) <= 3 else [])
     parts = [f"{name} = {written(dataset[name].values[()])}" for name in shown[:FIXED]]
     if len(shown) > FIXED:
@@ -260,7 +272,7 @@ def labels_along(dataset: xr.Dataset, dim: str) -> list[str]:
     """What each place along a dimension is, as eta = 0.2; of zipped axes what varies."""
     if dim in dataset.coords:
         return [f"{dim} = {written(value)}" for value in dataset[dim].values]
-    along = [str(n) for n, v in dataset.coords.items() if v.dims == (dim,)]
+    along = [n for n, v in ordered(dataset.coords) if v.dims == (dim,)]
     varying = [n for n in along if len(np.unique(dataset[n].values)) > 1][:3]
     if not varying:
         return [f"{dim} {place}" for place in range(dataset.sizes[dim])]

@@ -17,6 +17,7 @@ from eos_jax.plots.axes import (
     heading,
     labels_along,
     lane_dims,
+    ordered,
     set_axis,
     set_log_ticks,
     thinned,
@@ -73,7 +74,9 @@ def curves(
     other = [dim for dim in dims if dim != along]
     drawn = axis(data, along)
     mark = "." if len(drawn.values) < 40 else ""
-    limits = limits or _worth_seeing(data, values, log)
+    if not limits:
+        every = data if whole is None else whole
+        limits = _worth_seeing(every, known(every[variable]), log)
     entries: list[tuple[Any, str | None, xr.DataArray]] = [(POINTS, None, values)]
     if other:
         entries = list(coloured(values, data, other[0]))
@@ -103,7 +106,8 @@ def _worth_seeing(data: xr.Dataset, values: xr.DataArray, log: bool) -> tuple[fl
         return None
     low, high = float(kept.min()), float(kept.max())
     if log:
-        return low / 2, high * 2
+        hidden = everything.max() > 1e3 * high or everything.min() < 1e-3 * low
+        return (low / 2, high * 2) if hidden else None
     if np.ptp(everything) < 10 * (high - low):
         return None
     room = (high - low) / 20 or 1.0
@@ -335,7 +339,7 @@ def one_of(dataset: xr.Dataset, variable: str, kind: str) -> str:
       ValueError: if there is none of this name.
     """
     if variable not in dataset.data_vars:
-        names = ", ".join(map(str, dataset.data_vars))
+        names = ", ".join(name for name, _ in ordered(dataset.data_vars))
         given = f"got {variable!r}" if variable else "none was given"
         raise ValueError(f"A picture `{kind}` needs a `variable`, one of {names}, but {given}.")
     return variable

@@ -9,7 +9,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from eos_jax.outcomes import ESCAPE
-from eos_jax.plots.axes import heading, hyperparameters, labels_along, lane_dims, sorted_along
+from eos_jax.plots.axes import (
+    heading,
+    hyperparameters,
+    labels_along,
+    lane_dims,
+    ordered,
+    sorted_along,
+)
 from eos_jax.plots.base import register, spread
 from eos_jax.plots.edge import judged
 from eos_jax.plots.lines import bar_along, coloured, label_of, legend_below, one_of, say
@@ -372,9 +379,9 @@ def _scalars(dataset: xr.Dataset) -> list[str]:
     """Names of the parameters that are numbers and recorded at every step."""
     dims = {*lane_dims(dataset), "step"}
     return [
-        str(name).removesuffix("_orbit")
-        for name, values in dataset.data_vars.items()
-        if str(name).endswith("_orbit") and set(values.dims) == dims
+        name.removesuffix("_orbit")
+        for name, values in ordered(dataset.data_vars)
+        if name.endswith("_orbit") and set(values.dims) == dims
     ]
 
 

@@ -15,6 +15,8 @@ from eos_jax.outcomes import Outcome
 
 ENDINGS = (".nc", ".csv")
 
+_FIRST = ("outcome", "steps")
+
 _ROWS = 2**16  # read at once: of the numbers of a row as Python objects this is some megabytes
 
 
@@ -35,9 +37,9 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     write(ds, f"{folder}/a.csv")
       ...     print(pathlib.Path(folder, "a.csv").read_text().strip())
-      x,y,eta,steps,outcome
-      2.0,0.4,0.2,36,converged
-      7.0,0.4,0.2,2,diverged
+      x,eta,y,outcome,steps
+      2.0,0.2,0.4,converged,36
+      7.0,0.2,0.4,diverged,2
     """
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
@@ -93,8 +95,10 @@ def _columns(slab: xr.Dataset, dims: list) -> tuple[list[str], Iterator[tuple]]:
     """The columns of a slab: coordinates first; arrays within a row are a column each."""
     sizes = {d: slab.sizes[d] for d in dims}
     names, columns = [], []
-    labels = sorted(slab.coords, key=lambda name: dims.index(name) if name in dims else len(dims))
-    for name in (*labels, *slab.data_vars):
+    # a store gives variables in any order
+    labels = sorted(slab.coords, key=lambda n: (dims.index(n) if n in dims else len(dims), str(n)))
+    results = sorted(slab.data_vars, key=lambda name: (name not in _FIRST, str(name)))
+    for name in (*labels, *results):
         values = slab[name]
         inner = [d for d in values.dims if d not in sizes]
         if name in slab.coords and inner:  # starts that are no numbers, or labels of `inner`

@@ -370,8 +370,8 @@ def test_samples_of_one_parity_are_one_curve(dataset):
 
 def test_zipped_orbits_are_told_by_what_varies(dataset):
     assert legend_of(plots.draw(dataset("zipped orbits"), "loss_trace")) == [
-        "x = 2.5, eta = 0.2",
-        "x = 2.4, eta = 0.1",
+        "eta = 0.2, x = 2.5",
+        "eta = 0.1, x = 2.4",
     ]
 
 

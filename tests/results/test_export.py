@@ -39,7 +39,14 @@ def test_a_row_of_csv_is_a_lane(store, tmp_path, monkeypatch):
         export.write(eos.open(store), tmp_path / "deep" / "a.csv")
         rows = rows_of(tmp_path / "deep" / "a.csv")
         assert len(rows) == 10
-        assert list(rows[0]) == ["x", "y", "eta", *data.data_vars]  # axes, what is fixed, results
+        assert list(rows[0]) == [
+            "x",
+            "y",
+            "eta",
+            "outcome",
+            "steps",
+            *sorted({*data.data_vars} - {"outcome", "steps"}),
+        ]
         for row in rows:
             lane = data.sel(x=float(row["x"]), y=float(row["y"]))
             assert row["outcome"] == eos.Outcome(int(lane.outcome)).name.lower()
