@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# a file to each worker: its tests share compiled programs
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # all of them, or for example TESTS=tests/theory
 TESTS ?=
 
-.PHONY: demo test test-fast claims check format benchmark clean
+.PHONY: demo test test-fast test-long claims check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
 $(VENV)/ready: pyproject.toml
@@ -22,10 +24,13 @@ demo: $(VENV)/ready
 	$(BIN)/eos-jax plot demo/fig7a.zarr --kind outcome --out demo/fig7a.png
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-fast: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto -m 'not slow' $(or $(TESTS),tests)
+	$(PYTEST) -m 'not slow and not long' $(or $(TESTS),tests)
+
+test-long: $(VENV)/ready
+	$(PYTEST) -m '' $(TESTS)
 
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims

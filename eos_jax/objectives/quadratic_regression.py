@@ -96,12 +96,7 @@ def quadratic_regression(
     )
 
 
-def normalised_step(
-    value: float | jax.Array,
-    kernel: float | jax.Array,
-    energy: float | jax.Array,
-    epsilon: float | jax.Array,
-) -> tuple[jax.Array, jax.Array]:
+def normalised_step(value: Any, kernel: Any, energy: Any, epsilon: Any) -> tuple[Any, Any]:
     r"""One step of the normalised dynamics of z and T for Q = diag(1, -eps).
 
     z' = z - T z + 1/2 z^2 T1, T' = T - 2 z T1 + z^2 T2, with T1 = (1-eps) T + 2 eps (z-E) and
@@ -114,7 +109,7 @@ def normalised_step(
       epsilon: eps, minus the ratio of the curvatures.
 
     Returns:
-      (z', T').
+      (z', T'), of whatever kind of number was given: arrays, or symbols.
 
     Example:
       >>> from eos_jax.objectives.quadratic_regression import normalised_step
@@ -123,7 +118,6 @@ def normalised_step(
 
     Source: Agarwala et al. 2022, section 2.
     """
-    value, kernel = jnp.asarray(value), jnp.asarray(kernel)
     first = (1 - epsilon) * kernel + 2 * epsilon * (value - energy)
     second = (1 - epsilon) * first + epsilon * kernel
     return (

@@ -207,11 +207,12 @@ def select(
       >>> select(dataset, {"eta": slice(0.15, None)}).eta.values
       array([0.3, 0.2])
     """
+    known = dict.fromkeys((*(dataset.outcome.dims if "outcome" in dataset else ()), *dataset.dims))
     for dim in [*sel, *isel]:
-        if dim not in dataset.dims:
+        if dim not in known:
             raise ValueError(
                 f"No dimension `{dim}` to select along; there are "
-                f"{', '.join(map(str, dataset.dims)) or 'none'}."
+                f"{', '.join(map(str, known)) or 'none'}."
             )
     places = {dim: _places(dataset[dim].values, wanted, dim) for dim, wanted in sel.items()}
     for dim, wanted in isel.items():

@@ -70,7 +70,9 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
             fill_of(result, name),
             _labels(name, result),
         )
-    return Layout(coords, variables, dict(attrs))
+    # folders of a store are listed in any order; readers restore this one
+    order = " ".join((*coords, *variables))
+    return Layout(coords, variables, {**attrs, "order": order})
 
 
 def to_dataset(plan: Layout, values: Mapping[str, np.ndarray]) -> xr.Dataset:

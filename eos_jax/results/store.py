@@ -30,8 +30,6 @@ from eos_jax.results.labels import Layout
 from eos_jax.results.provenance import MATCHING
 from eos_jax.run.grid import Tile, tiles
 
-_ORDER = "order"  # attribute: names of coordinates and variables as a sweep in memory has them
-
 
 def create(
     path: str | os.PathLike, plan: Layout, block: tuple[int, ...], force: bool = False
@@ -98,7 +96,6 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
     # xarray's convention for coordinates that are not dimensions, such as a single eta
     others = " ".join(name for name in plan.coords if name not in plan.variables["outcome"].dims)
     attrs = {**plan.attrs, **({"coordinates": others} if others else {})}
-    attrs[_ORDER] = " ".join((*plan.coords, *plan.variables))
     group = zarr.create_group(path, attributes=attrs, zarr_format=3)
     for name, (dims, values, attrs) in plan.coords.items():
         values = np.asarray(values)
@@ -289,8 +286,7 @@ def open_dataset(path: str | os.PathLike) -> xr.Dataset:
     """
     _open(path)
     found = xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
-    # folders are listed in any order
-    names = str(found.attrs.pop(_ORDER, "")).split()
+    names = str(found.attrs.get("order", "")).split()
     names += [name for name in found.variables if name not in names]
     return xr.Dataset(
         {name: found[name] for name in names if name in found.data_vars},

@@ -14,7 +14,7 @@ from tests.acceptance.any_jax import LOSSES
 REFUSED = {"while_loop": "while_loop"}
 """Losses that nothing can differentiate, and what the error says."""
 
-PLACES = [f"{name}:float64" for name in LOSSES] + ["scan:float32", "eigh:float32"]
+PLACES = [f"{name}:float64" for name in LOSSES] + ["scan:float32"]
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ from eos_jax.results.store import open_dataset
 from tests.acceptance import losses, oracle
 from tests.acceptance.losses import CASES
 
-SINGLE = ("camel", "hill", "separable", "regression", "scaled down", "scaled up",
-          "shifted", "below zero", "saddle")  # fmt: skip
-"""The losses that are tried in single precision every time; the others where time allows."""
+SINGLE = ("regression", "scaled down", "below zero")
+"""The losses that are tried in single precision every time; the others with `make test-long`."""
 
 VARIANTS = [(name, "float64") for name in CASES] + [
-    pytest.param(name, "float32", marks=() if name in SINGLE else pytest.mark.slow)
+    pytest.param(name, "float32", marks=() if name in SINGLE else pytest.mark.long)
     for name in CASES
 ]
 
@@ -64,6 +63,11 @@ def judged(name, dtype):
 
 def labels(dataset):
     return {Outcome(int(k)) for k in np.unique(dataset.outcome)}
+
+
+both_precisions = pytest.mark.parametrize(
+    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.long)]
+)
 
 
 @pytest.mark.parametrize(("name", "dtype"), VARIANTS)
@@ -137,14 +141,14 @@ def test_a_bowl_is_converged_below_the_threshold_and_nowhere_above(swept):
     assert np.allclose(found.loss.where(found.outcome == Outcome.CONVERGED, 3), 3)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@both_precisions
 def test_a_summit_is_never_converged(swept, dtype):
     found = swept("hill", dtype)
     assert Outcome.CONVERGED not in labels(found)
     assert (found.outcome.sel(x=0, y=0) == Outcome.STATIONARY).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@both_precisions
 def test_a_minimum_at_infinity_is_none(swept, dtype):
     found = swept("separable", dtype)
     assert Outcome.CONVERGED not in labels(found)
@@ -174,7 +178,7 @@ def test_a_loss_that_is_nowhere_finite_is_nowhere_converged(swept):
     assert np.array_equal(np.isnan(found.loss), found.x_final < 0)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@both_precisions
 def test_labels_do_not_depend_on_the_unit_or_the_origin_of_the_loss(swept, dtype):
     one, *others = (swept(name, dtype).outcome for name in ("shifted", "scaled down", "scaled up"))
     assert (one.sel(eta=[0.1, 0.4], method="nearest") == Outcome.CONVERGED).all()
@@ -214,7 +218,7 @@ def test_a_degenerate_minimum_is_right_or_undecided(swept, name):
     assert (abs(ends(found, "x")) < 1e-3).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@both_precisions
 def test_a_saddle_is_left_or_stationary(swept, dtype):
     found = swept("saddle", dtype)
     assert (found.outcome.sel(y=0) == Outcome.STATIONARY).all()  # along its stable direction

@@ -44,7 +44,7 @@ def test_the_sharpness_of_the_minimum_has_the_gap_of_the_series(paper):
     assert (abs(found.sharpness - found.sharpness_minimum).isel(lane=[2, 3]) > 1e-3 * 0.0015).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.long)])
 def test_the_factorization_converges_at_its_floor(dtype, rng):
     """Its floor is (d - 1)/4 = 1/2, whose rounding must not hide that the lane is there."""
     eta, lanes = 0.2, 12
@@ -74,7 +74,7 @@ def test_the_factorization_converges_at_its_floor(dtype, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.long)])
 def test_a_cluster_of_a_hundred_eigenvalues(dtype, rng):
     """The largest, 10, with fifty others a millionth below, where iterations hardly tell."""
     bends = np.concatenate([10 - 1e-5 * np.arange(50) / 50, np.linspace(1, 5, 50)])

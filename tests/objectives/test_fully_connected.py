@@ -221,7 +221,7 @@ def test_a_relu_network_sharpens_to_the_edge_and_no_further():
     obj = fully_connected((10, 30, 30, 30, 1), data="gaussian", samples=20)
     params = initial_parameters(obj, jax.random.key(0))
     trace = eos.observers.trace(
-        loss=eos.observers.loss,
+        loss=eos.measures.loss,
         sharpness=lambda s: eos.sharpness(s.objective, s.params, method="lanczos", krylov=20),
     )
     start = float(eos.sharpness(obj, params, method="lanczos"))

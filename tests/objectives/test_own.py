@@ -257,7 +257,7 @@ def test_what_calls_back_is_not_shared():
 
 
 def test_only_the_last_are_kept():
-    from eos_jax.objectives.base import MOST_SHARED, shared
+    from eos_jax.registry import MOST_SHARED, shared
 
     made: dict = {}
     paper = eos.objectives.scalar_product((2, 2))

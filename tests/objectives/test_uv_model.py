@@ -77,7 +77,7 @@ def test_catapult_between_two_and_four_over_the_kernel():
     for ratio in (1.5, 3.0, 4.5):
         eta = ratio / kernel
         losses = eos.simulate(
-            obj, params, eta, 400, observe=eos.observers.trace(loss=eos.observers.loss)
+            obj, params, eta, 400, observe=eos.observers.trace(loss=eos.measures.loss)
         )["loss"]
         end = eos.simulate(obj, params, eta, 400)
         grown.append(bool(jnp.nanmax(losses) > 5 * losses[0]))

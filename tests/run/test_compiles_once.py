@@ -17,7 +17,7 @@ QUICK = ("gradient_descent", "heavy_ball")
 RULES = [
     pytest.param(
         family.make, dict(arguments), id=f"{name}({dict(arguments)})",
-        marks=() if name in QUICK else pytest.mark.slow,
+        marks=() if name in QUICK else pytest.mark.long,
     )
     for name, family in sorted(rules.registry.items())
     for arguments in family.examples
