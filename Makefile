@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # all of them, or for example TESTS=tests/theory
 TESTS ?=
 
-.PHONY: demo test test-fast claims check format benchmark clean
+.PHONY: demo test test-fast claims mutants check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
 $(VENV)/ready: pyproject.toml
@@ -29,6 +29,10 @@ test-fast: $(VENV)/ready
 
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims
+
+# deliberate errors, and who notices; writes docs/mutants.md; most of an hour
+mutants: $(VENV)/ready
+	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

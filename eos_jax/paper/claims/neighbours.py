@@ -8,7 +8,6 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import eos_jax as eos
 from eos_jax import theory
@@ -18,7 +17,6 @@ from eos_jax.objectives.deep_linear_network import balanced_eigenvalues, balance
 from eos_jax.objectives.quadratic_regression import final_kernel, normalised_coordinates
 from eos_jax.paper.claims.base import Measurement, claim, corrected, number, predicate
 from eos_jax.paper.claims.runs import descend
-from eos_jax.rules import from_optax
 
 
 @claim(
@@ -109,25 +107,28 @@ def liang_montufar_critical_step(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="1/2 (mu - xy)^2 converges for eta up to 4/(x0^2+y0^2), |x-y|^2 <= 2/eta - 2 mu",
-    source="Wang et al. 2022",
+    statement="1/2 (mu - xy)^2 at eta = 2.2/L to 0.99 eta*: converges with |x-y|^2 <= 2/eta - 2 mu",
+    source="Wang et al. 2022, whose L is x0^2 + y0^2 + 2 mu and whose bound is about 4/L",
 )
 def wang_balances_at_large_steps(quick: bool) -> Measurement:
-    """Unbalanced starts with eta between 2 and 3.8 times 1/(x0^2 + y0^2 + 2 mu)."""
+    """Unbalanced starts with eta L from 2.2 up to 0.99 eta* L, eta* the exact critical step."""
     rng = np.random.default_rng(12)
     count, mu = 100 if quick else 1000, 0.5
-    x, y = rng.uniform(4, 8, count), rng.uniform(0.01, 0.3, count)
-    scale = rng.uniform(2.2, 3.8, count)
-    etas = scale / (x**2 + y**2 + 2 * mu)
+    x, y = rng.uniform(4, 8, count), rng.uniform(-0.3, 0.3, count)
+    largest = x**2 + y**2 + 2 * mu
+    known = critical_step(x, y, mu)
+    etas = (2.2 + rng.uniform(0, 1, count) * (0.99 * known * largest - 2.2)) / largest
     axes = {"x": x, "y": y, "eta": etas}
     ds = eos.sweep(_factorisation(mu), axes, 100_000, combine="zip")
     converged = ds.outcome.values == eos.Outcome.CONVERGED
     apart = (ds.x_final.values - ds.y_final.values) ** 2
     ratio = apart / (2 / etas - 2 * mu)
     started = (x - y) ** 2 / (2 / etas - 2 * mu)
+    bounds = known * (x**2 + y**2)
     note = (
         f"{converged.mean():.1%} of {count} starts converge, mu = {mu}; at the starts the ratio is "
-        f"{started.min():.2f} to {started.max():.2f}; the exact limit is critical_step"
+        f"{started.min():.2f} to {started.max():.2f}; eta* (x0^2 + y0^2) from "
+        f"{bounds.min():.3f} to {bounds.max():.3f}: 4 is too much for {np.mean(bounds < 4):.0%}"
     )
     error = max(0.0, float(ratio.max()) - 1) if converged.all() else math.inf
     return Measurement("|x-y|^2/(2/eta - 2 mu) <= 1", f"<= {ratio.max():.4f}", error, 1e-6, note)
@@ -389,10 +390,6 @@ def arora_root_loss_flow(quick: bool) -> Measurement:
     return number(expected, found[-1], 1e-3, f"eta = 0.02, 0.01: {found}; tolerance: order eta^2")
 
 
-def _normalised():
-    return from_optax(lambda eta: optax.chain(optax.normalize_by_update_norm(), optax.scale(-eta)))
-
-
 @claim(
     statement="normalised GD follows dX/dt = -1/4 grad log lambda along the minima",
     source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is dD/dt = -D/sqrt(D^2 + 4), derived",
@@ -401,8 +398,9 @@ def arora_normalised_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
     eta = 0.01
     objective = eos.objectives.function_of_product("square", 1.0)
+    rule = eos.rules.normalised_gradient_descent()
     axes = {"x": 2.0, "y": 0.49, "eta": eta}
-    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, rule=_normalised())
+    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, rule=rule)
     found = float(ds.x_final**2 - ds.y_final**2)
     start = 2.0**2 - 0.5**2
     slope = lambda d: -d / math.sqrt(d * d + 4)  # noqa: E731
