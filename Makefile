@@ -30,7 +30,7 @@ test-fast: $(VENV)/ready
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims
 
-# deliberate errors, and who notices; writes docs/mutants.md; most of an hour
+# deliberate errors, and who notices; writes docs/mutants.md; a quarter of an hour and more
 mutants: $(VENV)/ready
 	$(BIN)/python -m tests.mutants
 

@@ -20,7 +20,7 @@ from eos_jax.paper.claims.runs import descend
 
 
 @claim(
-    statement="the sharpness of the gradient-flow solution never increases while below 2 sqrt2/eta",
+    statement="random orbits: the gradient-flow solution's sharpness never rises below 2 sqrt2/eta",
     source="Kreisler et al. 2023",
 )
 def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
@@ -186,7 +186,7 @@ def ahn_below_the_threshold_stays_put(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="trajectories of l(xy) align to one curve: eta y^2 l'(p)/p = 2 at p = xy",
+    statement="12 trajectories of l(xy), l = root, align to one curve: eta y^2 l'(p)/p = 2, p = xy",
     source="Song and Yun 2023",
 )
 def song_yun_trajectories_align(quick: bool) -> Measurement:

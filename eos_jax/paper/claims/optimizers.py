@@ -13,6 +13,7 @@ from eos_jax.analysis.extrapolation import richardson
 from eos_jax.paper.claims.base import Measurement, claim
 from eos_jax.paper.claims.runs import COUPLED, final_gap, hessians
 from eos_jax.rules import Rule, from_optax
+from eos_jax.rules.stability import linear_filter_threshold
 from eos_jax.sample import Sample
 
 _LANES = 64
@@ -82,18 +83,31 @@ def nesterov_threshold(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="the linearised step of optax's Nesterov turns unstable at (2/eta)(1 + b)/(1 + 2 b)",
-    source="derived; Cohen et al. 2021",
+    statement="averaged gradients, b, decay w: a first flip at (2 - eta w)(1 + b)/((1 - b) eta)",
+    source="derived; Cohen et al. 2021 without decay",
 )
-def linearised_threshold(quick: bool) -> Measurement:
-    """The dataset's threshold of a rule from optax, for four momenta, against the formula."""
-    rule = from_optax(lambda eta, beta: optax.sgd(eta, momentum=beta, nesterov=True), "optax")
-    betas = np.array([0.1, 0.5, 0.9, 0.99])
-    axes = {"x": 1.0, "eta": 0.1, "beta": betas}
-    found = eos.sweep(_QUADRATIC, axes, 1, rule=rule, stop=None).threshold.values.ravel()
-    expected = theory.nesterov_threshold(0.1, betas)
-    error = float(np.max(np.abs(found / expected - 1)))
-    return Measurement(str(expected.round(4)), str(found.round(4)), error, 1e-9)
+def linear_filters_flip_with_decay(quick: bool) -> Measurement:
+    """The dataset's threshold of a rule from optax, b = 0.9, with and without decay, at eta = 1.
+
+    It comes from the linearised step; the formula is that of linear filters, (2 - eta w)/(eta H).
+    """
+    betas, decays = np.array([0.9, 0.5]), np.array([0.0, 0.1])
+    axes = {"x": 1.0, "eta": 1.0, "beta": betas, "decay": decays}
+    rule = from_optax(_mean_momentum, "mean_momentum")
+    ds = eos.sweep(_QUADRATIC, axes, 1, rule=rule, stop=None)
+    found = ds.threshold.values.reshape(2, 2)
+    answer = (1 - betas[:, None]) / (1 + betas[:, None])
+    formula = linear_filter_threshold(1.0, answer, decays)
+    known = np.array([[38.0, 36.1], [6.0, 5.7]])
+    error = max(float(np.max(np.abs(v / known - 1))) for v in (found, formula))
+    note = "b = 0.9, 0.5; w = 0, 0.1"
+    return Measurement(str(known.tolist()), str(found.round(6).tolist()), error, 1e-9, note)
+
+
+def _mean_momentum(eta, beta, decay):
+    return optax.chain(
+        optax.ema(beta, debias=False), optax.add_decayed_weights(decay), optax.scale(-eta)
+    )
 
 
 @claim(
