@@ -127,6 +127,8 @@ def test_a_deliberate_error_is_noticed_by_the_claim_named_for_it(tmp_path):
     for mutant in mutants.MUTANTS:
         text = (mutants.ROOT / "eos_jax" / mutant.file).read_text()
         assert text.count(mutant.old) == 1, mutant.name
+    found = {mutant.name: f"claim `{mutant.name}`" for mutant in mutants.MUTANTS}
+    assert mutants.rows(mutants.table(found)) == found
     [error] = [mutant for mutant in mutants.MUTANTS if mutant.name == "parabola_rate"]
     assert mutants.noticed_by(error, str(tmp_path)) == "claim `two_step_ode_is_solved`"
     with pytest.raises(ValueError, match=r"must be in theory/two_step\.py once, but it is there 0"):
