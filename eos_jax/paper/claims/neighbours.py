@@ -16,7 +16,7 @@ from eos_jax.analysis.periods import period
 from eos_jax.objectives.deep_linear_network import balanced_eigenvalues, balanced_minimum
 from eos_jax.objectives.quadratic_regression import final_kernel, normalised_coordinates
 from eos_jax.paper.claims.base import Measurement, claim, corrected, number, predicate
-from eos_jax.paper.claims.runs import descend
+from eos_jax.paper.claims.runs import descend, paths
 
 
 @claim(
@@ -33,10 +33,8 @@ def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
         points *= (rng.uniform(0.3, 1.5, (lanes, 1)) / points.prod(axis=1, keepdims=True)) ** (
             1 / n
         )
-        axes = dict(zip(objective.parameters, points.T))
-        record = objective.parameters
-        orbit = eos.orbits(objective, {**axes, "eta": eta}, 200, combine="zip", record=record)
-        path = np.stack([orbit[f"{p}_orbit"].values for p in objective.parameters], axis=-1)
+        orbit = paths(objective, dict(zip(objective.parameters, points.T)), eta, 200)
+        path = np.stack([orbit[name] for name in objective.parameters], axis=-1)
         path = np.where(np.abs(path).max(axis=-1, keepdims=True) < 1e3, path, np.nan)
         with np.errstate(all="ignore"):
             flow = theory.gradient_flow_sharpness(path)
@@ -298,9 +296,8 @@ def ghosh_two_cycles_of_modes(quick: bool) -> Measurement:
     eta = float(2 / own[0] * 1.05)
     objective = eos.objectives.deep_linear_network(sizes, values)
     start = {n: w + 1e-3 * np.eye(3) for n, w in balanced_minimum(sizes, values).items()}
-    record = objective.parameters
-    orbit = eos.orbits(objective, {**start, "eta": eta}, 6000, record=record, last=200)
-    w1, w2, w3 = (orbit[f"W{i}_orbit"].values[-200:] for i in (1, 2, 3))
+    orbit = paths(objective, {n: w[None] for n, w in start.items()}, eta, 6000, last=200)
+    w1, w2, w3 = (orbit[f"W{i}"][0] for i in (1, 2, 3))
     modes = np.diagonal(w3 @ w2 @ w1, axis1=-2, axis2=-1)
     found = period(modes, 1e-8)
     u = values[0] ** (1 / 3) + 0.01
@@ -355,9 +352,9 @@ def macdonald_two_cycle_beyond_criticality(quick: bool) -> Measurement:
     for p in (3,) if quick else (3, 4):
         objective = eos.objectives.scalar_product(p)
         start = dict(zip(objective.parameters, (1.1, 1.02, 0.95, 0.93)))
-        axes, record = {**start, "eta": 2 / p * 1.05}, objective.parameters
-        orbit = eos.orbits(objective, axes, 8000, record=record, last=200)
-        path = np.stack([orbit[f"{n}_orbit"].values[-200:] for n in objective.parameters], axis=-1)
+        start = {name: np.array([value]) for name, value in start.items()}
+        orbit = paths(objective, start, 2 / p * 1.05, 8000, last=200)
+        path = np.stack([orbit[name][0] for name in objective.parameters], axis=-1)
         found.append(int(period(path[:, 0], 1e-9)))
         unbalanced = max(unbalanced, float(np.max(np.ptp(path, axis=-1))))
     ok = set(found) == {2} and unbalanced < 1e-6

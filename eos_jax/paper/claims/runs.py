@@ -13,6 +13,7 @@ import eos_jax as eos
 from eos_jax import theory
 from eos_jax.loops import advance
 from eos_jax.objectives import Objective
+from eos_jax.observers import trace
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
@@ -31,6 +32,17 @@ def descend(
         for _ in range(-(-int(steps) // PIECE)):
             params = eos.iterate(objective, params, jnp.asarray(eta), PIECE)
         return {name: np.asarray(v)[:lanes] for name, v in params.items()}
+
+
+def paths(
+    objective: Objective, params: Mapping, eta: float, steps: int, last: int | None = None
+) -> dict[str, np.ndarray]:
+    """The points of orbits, shape (lanes, samples, ...), in a program smaller than a sweep's."""
+    observe = trace(objective.parameters, last=last)
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
+        lanes = jax.vmap(lambda p: eos.simulate(objective, p, eta, steps, observe=observe))
+        return {name: np.asarray(v) for name, v in jax.jit(lanes)(params).items()}
 
 
 def settle(objective: Objective, params: Mapping, eta: Any, steps: int) -> xr.Dataset:
