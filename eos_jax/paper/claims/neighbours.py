@@ -193,9 +193,8 @@ def song_yun_trajectories_align(quick: bool) -> Measurement:
     p, q = (v.ravel() for v in np.meshgrid([0.02, 0.3, 1.0], [1.05, 1.15, 1.3, 1.5]))
     y = np.sqrt(2 * q / eta)
     objective = eos.objectives.function_of_product("root")
-    axes = {"x": p / y, "y": y, "eta": eta}
-    orbit = eos.orbits(objective, axes, 2000, combine="zip", record=("x", "y"))
-    x, y = orbit.x_orbit.values, orbit.y_orbit.values
+    orbit = paths(objective, {"x": p / y, "y": y}, eta, 2000)
+    x, y = orbit["x"], orbit["y"]
     off = np.abs(eta * y**2 / np.sqrt(1 + (x * y) ** 2) / 2 - 1)
     start, late = off[:, 0].max(), off[:, 300:].max()
     note = (
@@ -414,9 +413,9 @@ def _damian():
     """A small oscillation about the centre: x, y, eta, alpha."""
     eta, alpha, beta = 0.01, 1.0, 1.0
     objective = eos.objectives.self_stabilization(2 / eta, alpha, beta)
-    start = {"x": math.sqrt(2 * alpha / beta) * (1 + 1e-4), "v": 0.0, "eta": eta}
-    orbit = eos.orbits(objective, start, 20_000, record=objective.parameters)
-    return orbit.x_orbit.values, orbit.v_orbit.values * beta**0.5, eta, alpha
+    start = {"x": np.array([math.sqrt(2 * alpha / beta) * (1 + 1e-4)]), "v": np.zeros(1)}
+    orbit = paths(objective, start, eta, 20_000)
+    return orbit["x"][0], orbit["v"][0] * beta**0.5, eta, alpha
 
 
 @claim(

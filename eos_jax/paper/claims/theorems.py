@@ -24,6 +24,7 @@ from eos_jax.paper.claims.runs import (
     final_gap,
     gap_of,
     hessians,
+    paths,
     settle,
     sharpness,
     step_ab_exactly,
@@ -444,10 +445,8 @@ def orbits_join_the_parabola(quick: bool) -> Measurement:
     eta = 0.01
     a, b = (v.ravel() for v in np.meshgrid([0.03, 0.05], [1e-3, 0.02, 0.1]))
     x, y = theory.from_ab(a, b, eta)
-    axes = {"x": x, "y": y, "eta": eta}
-    record = ("x", "y")
-    orbit = eos.orbits(COUPLED, axes, 20_000, combine="zip", record=record, sharpness=None)
-    a, b = theory.to_ab(orbit.x_orbit.values, orbit.y_orbit.values, eta)
+    orbit = paths(COUPLED, {"x": x, "y": y}, eta, 20_000)
+    a, b = theory.to_ab(orbit["x"], orbit["y"], eta)
     a, ratio = a[:, 2000:-1], -b[:, 2000:-1] * b[:, 2001:] / theory.parabola(a[:, 2000:-1], eta)
     line = np.polynomial.Polynomial.fit(a.ravel() * eta**0.5, ratio.ravel(), 2).convert()
     limit = float(line.coef[0])
@@ -470,10 +469,9 @@ def degree_2_follows_ellipses(quick: bool) -> Measurement:
     objective = eos.objectives.scalar_product((1, 1))
     offset = (4 / eta**2 - 4) ** 0.25
     starts = np.array([0.016, 0.008, 0.004])
-    x, y = theory.from_cd(starts + offset, 1 + 1e-5)
-    axes, record = {"x": x, "y": y, "eta": eta}, ("x", "y")
-    orbit = eos.orbits(objective, axes, 20_000, combine="zip", record=record, sharpness=None)
-    c, d = theory.to_cd(orbit.x_orbit.values, orbit.y_orbit.values)
+    x, y = theory.from_cd(starts + offset, np.full(3, 1 + 1e-5))
+    orbit = paths(objective, {"x": x, "y": y}, eta, 20_000)
+    c, d = theory.to_cd(orbit["x"], orbit["y"])
     a, b = c - offset, d - 1
     claimed = theory.ellipse_degree_2(a[:, :-1], starts[:, None] ** 2, eta)
     off = np.max(np.abs(-b[:, :-1] * b[:, 1:] - claimed), axis=1) / (4 * starts**2 / eta)
