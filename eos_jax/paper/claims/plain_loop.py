@@ -27,7 +27,7 @@ def minima_are_kept_below_the_threshold(quick: bool) -> Measurement:
 
     Outcomes, steps until decided, sharpness and threshold against the plain loop.
     """
-    shares = np.array([0.5, 0.9, 0.97, 0.99, 1.01, 1.03, 1.1, 1.2, 1.45])
+    shares = np.array([0.5, 0.9, 0.97, 0.99, 0.998, 1.002, 1.01, 1.03, 1.1, 1.2, 1.45])
     total = shares / _ETA  # x^2 + y^2 where xy = 1
     x = np.sqrt((total + np.sqrt(total**2 - 4)) / 2)
     y = 1 / x + 1e-9
