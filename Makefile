@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # all of them, or for example TESTS=tests/theory
 TESTS ?=
 
-.PHONY: demo test test-fast test-long claims check format benchmark clean
+.PHONY: demo test test-fast test-long claims mutants check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
 $(VENV)/ready: pyproject.toml
@@ -34,6 +34,10 @@ test-long: $(VENV)/ready
 
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims
+
+# deliberate errors, and who notices; writes docs/mutants.md; a quarter of an hour and more
+mutants: $(VENV)/ready
+	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

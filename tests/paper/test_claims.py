@@ -3,13 +3,16 @@
 The whole registry takes minutes; `eos_jax.paper.claims.check` runs it.
 """
 
+import dataclasses
 import datetime
+import functools
 import inspect
 import math
 
 import numpy as np
 import pytest
 
+import eos_jax as eos
 from eos_jax import theory
 from eos_jax.paper.claims import (
     Claim,
@@ -21,6 +24,7 @@ from eos_jax.paper.claims import (
     optimizers,
     sharpness,
 )
+from tests import mutants
 
 pytestmark = pytest.mark.slow
 
@@ -99,8 +103,36 @@ def test_a_broken_formula_fails(monkeypatch):
 
 
 def test_a_rule_that_never_grows_gives_no_threshold():
-    found = optimizers._threshold(None, 1.0)  # gradient descent turns at 2, far from the guess
-    assert not found.passed
+    rule = eos.rules.gradient_descent()  # it turns at 2, far from the guess
+    assert not optimizers._threshold(rule, 1.0).passed
+
+
+def test_a_wrong_rule_of_stability_fails(monkeypatch):
+    """A threshold half as high again, as a rule and as a formula."""
+    name = "minima_are_kept_below_the_threshold"
+    monkeypatch.setattr(theory, "stability_threshold", lambda eta: 3 / eta)
+    assert not claims[name].check(True).passed
+    monkeypatch.undo()
+    lenient = dataclasses.replace(
+        eos.rules.gradient_descent(), threshold=lambda sample: 3 / sample.hyper["eta"]
+    )
+    monkeypatch.setattr(eos, "sweep", functools.partial(eos.sweep, rule=lenient))
+    assert not claims[name].check(True).passed
+
+
+def test_a_deliberate_error_is_noticed_by_the_claim_named_for_it(tmp_path):
+    """The runner of `make mutants`: one error, and one that is not in the package."""
+    assert len({mutant.name for mutant in mutants.MUTANTS}) == len(mutants.MUTANTS) >= 60
+    assert all(set(mutant.claims) <= set(claims) for mutant in mutants.MUTANTS)
+    for mutant in mutants.MUTANTS:
+        text = (mutants.ROOT / "eos_jax" / mutant.file).read_text()
+        assert text.count(mutant.old) == 1, mutant.name
+    found = {mutant.name: f"claim `{mutant.name}`" for mutant in mutants.MUTANTS}
+    assert mutants.rows(mutants.table(found)) == found
+    [error] = [mutant for mutant in mutants.MUTANTS if mutant.name == "parabola_rate"]
+    assert mutants.noticed_by(error, str(tmp_path)) == "claim `two_step_ode_is_solved`"
+    with pytest.raises(ValueError, match=r"must be in theory/two_step\.py once, but it is there 0"):
+        mutants.noticed_by(error._replace(old="nothing such"), str(tmp_path))
 
 
 def test_a_claim_is_registered_once_and_in_one_line():

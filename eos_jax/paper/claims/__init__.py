@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
-TOPICS = ("theorems", "errata", "sharpness", "chaos", "neighbours", "optimizers", "traps")
+TOPICS = (
+    "theorems", "errata", "plain_loop", "sharpness", "chaos", "neighbours", "optimizers", "traps",
+)  # fmt: skip
 """The files, in the order in which their claims are listed."""
 
 for _topic in TOPICS:

@@ -8,7 +8,6 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import eos_jax as eos
 from eos_jax import theory
@@ -17,12 +16,11 @@ from eos_jax.analysis.periods import period
 from eos_jax.objectives.deep_linear_network import balanced_eigenvalues, balanced_minimum
 from eos_jax.objectives.quadratic_regression import final_kernel, normalised_coordinates
 from eos_jax.paper.claims.base import Measurement, claim, corrected, number, predicate
-from eos_jax.paper.claims.runs import descend
-from eos_jax.rules import from_optax
+from eos_jax.paper.claims.runs import descend, paths
 
 
 @claim(
-    statement="the sharpness of the gradient-flow solution never increases while below 2 sqrt2/eta",
+    statement="random orbits: the gradient-flow solution's sharpness never rises below 2 sqrt2/eta",
     source="Kreisler et al. 2023",
 )
 def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
@@ -35,10 +33,8 @@ def kreisler_flow_sharpness_falls(quick: bool) -> Measurement:
         points *= (rng.uniform(0.3, 1.5, (lanes, 1)) / points.prod(axis=1, keepdims=True)) ** (
             1 / n
         )
-        axes = dict(zip(objective.parameters, points.T))
-        record = objective.parameters
-        orbit = eos.orbits(objective, {**axes, "eta": eta}, 200, combine="zip", record=record)
-        path = np.stack([orbit[f"{p}_orbit"].values for p in objective.parameters], axis=-1)
+        orbit = paths(objective, dict(zip(objective.parameters, points.T)), eta, 200)
+        path = np.stack([orbit[name] for name in objective.parameters], axis=-1)
         path = np.where(np.abs(path).max(axis=-1, keepdims=True) < 1e3, path, np.nan)
         with np.errstate(all="ignore"):
             flow = theory.gradient_flow_sharpness(path)
@@ -109,25 +105,28 @@ def liang_montufar_critical_step(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="1/2 (mu - xy)^2 converges for eta up to 4/(x0^2+y0^2), |x-y|^2 <= 2/eta - 2 mu",
-    source="Wang et al. 2022",
+    statement="1/2 (mu - xy)^2 at eta = 2.2/L to 0.99 eta*: converges with |x-y|^2 <= 2/eta - 2 mu",
+    source="Wang et al. 2022, whose L is x0^2 + y0^2 + 2 mu and whose bound is about 4/L",
 )
 def wang_balances_at_large_steps(quick: bool) -> Measurement:
-    """Unbalanced starts with eta between 2 and 3.8 times 1/(x0^2 + y0^2 + 2 mu)."""
+    """Unbalanced starts with eta L from 2.2 up to 0.99 eta* L, eta* the exact critical step."""
     rng = np.random.default_rng(12)
     count, mu = 100 if quick else 1000, 0.5
-    x, y = rng.uniform(4, 8, count), rng.uniform(0.01, 0.3, count)
-    scale = rng.uniform(2.2, 3.8, count)
-    etas = scale / (x**2 + y**2 + 2 * mu)
+    x, y = rng.uniform(4, 8, count), rng.uniform(-0.3, 0.3, count)
+    largest = x**2 + y**2 + 2 * mu
+    known = critical_step(x, y, mu)
+    etas = (2.2 + rng.uniform(0, 1, count) * (0.99 * known * largest - 2.2)) / largest
     axes = {"x": x, "y": y, "eta": etas}
     ds = eos.sweep(_factorisation(mu), axes, 100_000, combine="zip")
     converged = ds.outcome.values == eos.Outcome.CONVERGED
     apart = (ds.x_final.values - ds.y_final.values) ** 2
     ratio = apart / (2 / etas - 2 * mu)
     started = (x - y) ** 2 / (2 / etas - 2 * mu)
+    bounds = known * (x**2 + y**2)
     note = (
         f"{converged.mean():.1%} of {count} starts converge, mu = {mu}; at the starts the ratio is "
-        f"{started.min():.2f} to {started.max():.2f}; the exact limit is critical_step"
+        f"{started.min():.2f} to {started.max():.2f}; eta* (x0^2 + y0^2) from "
+        f"{bounds.min():.3f} to {bounds.max():.3f}: 4 is too much for {np.mean(bounds < 4):.0%}"
     )
     error = max(0.0, float(ratio.max()) - 1) if converged.all() else math.inf
     return Measurement("|x-y|^2/(2/eta - 2 mu) <= 1", f"<= {ratio.max():.4f}", error, 1e-6, note)
@@ -185,7 +184,7 @@ def ahn_below_the_threshold_stays_put(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="trajectories of l(xy) align to one curve: eta y^2 l'(p)/p = 2 at p = xy",
+    statement="12 trajectories of l(xy), l = root, align to one curve: eta y^2 l'(p)/p = 2, p = xy",
     source="Song and Yun 2023",
 )
 def song_yun_trajectories_align(quick: bool) -> Measurement:
@@ -194,9 +193,8 @@ def song_yun_trajectories_align(quick: bool) -> Measurement:
     p, q = (v.ravel() for v in np.meshgrid([0.02, 0.3, 1.0], [1.05, 1.15, 1.3, 1.5]))
     y = np.sqrt(2 * q / eta)
     objective = eos.objectives.function_of_product("root")
-    axes = {"x": p / y, "y": y, "eta": eta}
-    orbit = eos.orbits(objective, axes, 2000, combine="zip", record=("x", "y"))
-    x, y = orbit.x_orbit.values, orbit.y_orbit.values
+    orbit = paths(objective, {"x": p / y, "y": y}, eta, 2000)
+    x, y = orbit["x"], orbit["y"]
     off = np.abs(eta * y**2 / np.sqrt(1 + (x * y) ** 2) / 2 - 1)
     start, late = off[:, 0].max(), off[:, 300:].max()
     note = (
@@ -297,9 +295,8 @@ def ghosh_two_cycles_of_modes(quick: bool) -> Measurement:
     eta = float(2 / own[0] * 1.05)
     objective = eos.objectives.deep_linear_network(sizes, values)
     start = {n: w + 1e-3 * np.eye(3) for n, w in balanced_minimum(sizes, values).items()}
-    record = objective.parameters
-    orbit = eos.orbits(objective, {**start, "eta": eta}, 6000, record=record, last=200)
-    w1, w2, w3 = (orbit[f"W{i}_orbit"].values[-200:] for i in (1, 2, 3))
+    orbit = paths(objective, {n: w[None] for n, w in start.items()}, eta, 6000, last=200)
+    w1, w2, w3 = (orbit[f"W{i}"][0] for i in (1, 2, 3))
     modes = np.diagonal(w3 @ w2 @ w1, axis1=-2, axis2=-1)
     found = period(modes, 1e-8)
     u = values[0] ** (1 / 3) + 0.01
@@ -354,9 +351,9 @@ def macdonald_two_cycle_beyond_criticality(quick: bool) -> Measurement:
     for p in (3,) if quick else (3, 4):
         objective = eos.objectives.scalar_product(p)
         start = dict(zip(objective.parameters, (1.1, 1.02, 0.95, 0.93)))
-        axes, record = {**start, "eta": 2 / p * 1.05}, objective.parameters
-        orbit = eos.orbits(objective, axes, 8000, record=record, last=200)
-        path = np.stack([orbit[f"{n}_orbit"].values[-200:] for n in objective.parameters], axis=-1)
+        start = {name: np.array([value]) for name, value in start.items()}
+        orbit = paths(objective, start, 2 / p * 1.05, 8000, last=200)
+        path = np.stack([orbit[name][0] for name in objective.parameters], axis=-1)
         found.append(int(period(path[:, 0], 1e-9)))
         unbalanced = max(unbalanced, float(np.max(np.ptp(path, axis=-1))))
     ok = set(found) == {2} and unbalanced < 1e-6
@@ -389,10 +386,6 @@ def arora_root_loss_flow(quick: bool) -> Measurement:
     return number(expected, found[-1], 1e-3, f"eta = 0.02, 0.01: {found}; tolerance: order eta^2")
 
 
-def _normalised():
-    return from_optax(lambda eta: optax.chain(optax.normalize_by_update_norm(), optax.scale(-eta)))
-
-
 @claim(
     statement="normalised GD follows dX/dt = -1/4 grad log lambda along the minima",
     source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is dD/dt = -D/sqrt(D^2 + 4), derived",
@@ -401,8 +394,9 @@ def arora_normalised_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
     eta = 0.01
     objective = eos.objectives.function_of_product("square", 1.0)
+    rule = eos.rules.normalised_gradient_descent()
     axes = {"x": 2.0, "y": 0.49, "eta": eta}
-    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, rule=_normalised())
+    ds = eos.sweep(objective, axes, int(1 / eta**2), stop=None, rule=rule)
     found = float(ds.x_final**2 - ds.y_final**2)
     start = 2.0**2 - 0.5**2
     slope = lambda d: -d / math.sqrt(d * d + 4)  # noqa: E731
@@ -419,9 +413,9 @@ def _damian():
     """A small oscillation about the centre: x, y, eta, alpha."""
     eta, alpha, beta = 0.01, 1.0, 1.0
     objective = eos.objectives.self_stabilization(2 / eta, alpha, beta)
-    start = {"x": math.sqrt(2 * alpha / beta) * (1 + 1e-4), "v": 0.0, "eta": eta}
-    orbit = eos.orbits(objective, start, 20_000, record=objective.parameters)
-    return orbit.x_orbit.values, orbit.v_orbit.values * beta**0.5, eta, alpha
+    start = {"x": np.array([math.sqrt(2 * alpha / beta) * (1 + 1e-4)]), "v": np.zeros(1)}
+    orbit = paths(objective, start, eta, 20_000)
+    return orbit["x"][0], orbit["v"][0] * beta**0.5, eta, alpha
 
 
 @claim(

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import eos_jax as eos
 from eos_jax import theory
 from eos_jax.loops import advance
 from eos_jax.objectives import Objective
+from eos_jax.observers import trace
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
@@ -31,6 +32,17 @@ def descend(
         for _ in range(-(-int(steps) // PIECE)):
             params = eos.iterate(objective, params, jnp.asarray(eta), PIECE)
         return {name: np.asarray(v)[:lanes] for name, v in params.items()}
+
+
+def paths(
+    objective: Objective, params: Mapping, eta: float, steps: int, last: int | None = None
+) -> dict[str, np.ndarray]:
+    """The points of orbits, shape (lanes, samples, ...), in a program smaller than a sweep's."""
+    observe = trace(objective.parameters, last=last)
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(v, jnp.float64) for name, v in params.items()}
+        lanes = jax.vmap(lambda p: eos.simulate(objective, p, eta, steps, observe=observe))
+        return {name: np.asarray(v) for name, v in jax.jit(lanes)(params).items()}
 
 
 def settle(objective: Objective, params: Mapping, eta: Any, steps: int) -> xr.Dataset:
@@ -84,14 +96,65 @@ def step_ab_exactly(a: Any, b: Any, eta: float) -> tuple[Any, Any]:
     """One exact step in (a, b), no large terms subtracted: a keeps its relative precision.
 
     a' = a - c q^2 / (1 + sqrt(1 - q^2)),  b' = b - q sqrt(c^4 + 4 d^2) + q^2 d,
-    q = eta d b (2 + b), the map of `theory.step_cd` rearranged.
+    q = eta d b (2 + b), the map of `theory.step_cd` rearranged. Numbers of NumPy stay float64.
     """
+    root = jnp.sqrt if isinstance(a, jax.Array) or isinstance(b, jax.Array) else np.sqrt
     c, d = a + _eos_c(eta), 1 + b
     q = eta * d * b * (2 + b)
     return (
-        a - c * q**2 / (1 + jnp.sqrt(1 - q**2)),
-        b - q * jnp.sqrt(c**4 + 4 * d**2) + q**2 * d,
+        a - c * q**2 / (1 + root(1 - q**2)),
+        b - q * root(c**4 + 4 * d**2) + q**2 * d,
     )
+
+
+def step_by_hand(x: Any, y: Any, eta: Any) -> tuple[Any, Any]:
+    """One step of gradient descent of the coupled model, as the paper prints it."""
+    residual = x * x * y * y - 1
+    return x - eta * x * y * y * residual, y - eta * x * x * y * residual
+
+
+def sharpness_by_hand(x: Any, y: Any) -> Any:
+    """The largest of the paper's eigenvalues of the coupled model, l3 and l4 corrected."""
+    g, s = x * y, x * x + y * y
+    middle = s * (3 * g**2 - 1)
+    root = np.sqrt(s**2 * (1 - 3 * g**2) ** 2 + 4 * g**2 * (3 - 10 * g**2 + 7 * g**4))
+    return np.max([(middle + root) / 2, x * x * (1 - g * g), y * y * (1 - g * g)], axis=0)
+
+
+class Fates(NamedTuple):
+    """What a plain loop says of each start: outcome, steps until decided, last point."""
+
+    outcome: np.ndarray
+    steps: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def fates_by_hand(x: Any, y: Any, eta: Any, steps: int) -> Fates:
+    """The fates of starts by a plain loop in NumPy that looks at every point.
+
+    Converged: loss below 1e-12 where the sharpness is below 2/eta. Diverged: beyond 1e6.
+    """
+    x, y, eta = (np.array(v, float).ravel() for v in np.broadcast_arrays(x, y, eta))
+    found = Fates(
+        np.full(x.size, eos.Outcome.UNDECIDED), np.full(x.size, steps), x.copy(), y.copy()
+    )
+    lane = np.arange(x.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(steps + 1):
+            gone = ~((np.abs(x) <= 1e6) & (np.abs(y) <= 1e6))
+            calm = 0.5 * (1 - x * x * y * y) ** 2 < 1e-12
+            calm[calm] = sharpness_by_hand(x[calm], y[calm]) < 2 / eta[calm]
+            found.outcome[lane[gone]] = eos.Outcome.DIVERGED
+            found.outcome[lane[calm]] = eos.Outcome.CONVERGED
+            over = gone | calm | (t == steps)
+            for kept, now in ((found.steps, t), (found.x, x[over]), (found.y, y[over])):
+                kept[lane[over]] = now
+            if over.all():
+                break
+            x, y, eta, lane = (v[~over] for v in (x, y, eta, lane))
+            x, y = step_by_hand(x, y, eta)
+    return found
 
 
 def gap_of(a: Any, eta: Any) -> Any:

@@ -1,0 +1,686 @@
+"""Deliberate errors in the package, and whether a claim of the paper notices each.
+
+    python -m tests.mutants                    # all; writes docs/mutants.md
+    python -m tests.mutants parabola_rate sam_root   # these rows of it
+
+First all claims must hold in a copy without an error. Each error is one replacement in a copy of
+the package. The claims most likely to notice run first, in quick mode and in a process of their
+own, then all claims, then the tests named for it. An error that nothing notices is a gap in both.
+Not part of the tests: it takes a quarter of an hour and more.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "docs" / "mutants.md"
+NOBODY, NOT_RUN = "nobody", "not run"
+
+
+class Mutant(NamedTuple):
+    """One deliberate error.
+
+    Attributes:
+      name: what is wrong.
+      file: inside the package.
+      old: what stands there, once.
+      new: what is put in its place.
+      claims: most likely to notice.
+      tests: that must notice if no claim does.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    claims: tuple[str, ...]
+    tests: tuple[str, ...] = ()
+
+
+_PROGRAM = """
+import sys, warnings
+import eos_jax
+from eos_jax.paper.claims import claims
+assert eos_jax.__file__.startswith(sys.argv[1]), eos_jax.__file__
+warnings.simplefilter("ignore")
+for name in sys.argv[2:] or claims:
+    try:
+        passed = claims[name].check(True).passed
+    except Exception:
+        passed = False
+    if not passed:
+        print("noticed by", name)
+        break
+"""
+
+
+def mutated(mutant: Mutant | None, folder: Path) -> Path:
+    """Copy the package with the error in it, or none, and the tests, into a folder.
+
+    Raises:
+      ValueError: if what is to be replaced is not there exactly once.
+    """
+    shutil.copytree(ROOT / "eos_jax", folder / "eos_jax", ignore=shutil.ignore_patterns("__py*"))
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__py*"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder / name)
+    if mutant is None:
+        return folder
+    path = folder / "eos_jax" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(
+            f"Mutant {mutant.name}: what it replaces must be in {mutant.file} once, but it is "
+            f"there {text.count(mutant.old)} times: {mutant.old!r}."
+        )
+    path.write_text(text.replace(mutant.old, mutant.new))
+    return folder
+
+
+def noticed_by(mutant: Mutant | None, cache: str) -> str:
+    """The claim or test that notices an error, or that nobody does; without an error nobody may."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = mutated(mutant, Path(scratch).resolve())
+        settings = {
+            **os.environ,
+            "PYTHONPATH": str(folder),
+            # what the error does not touch is compiled once for all
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05",
+        }
+
+        def run(*arguments: str) -> subprocess.CompletedProcess:
+            command = [sys.executable, *arguments]
+            return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True)
+
+        for names in (mutant.claims, ()) if mutant and mutant.claims else ((),):
+            done = run("-c", _PROGRAM, str(folder), *names)
+            if done.stdout.startswith("noticed by "):
+                return f"claim `{done.stdout.split()[-1]}`"
+            if done.returncode:
+                raise RuntimeError(f"The claims could not be checked: {done.stderr[-2000:]}")
+        if mutant and mutant.tests:
+            done = run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests)
+            if done.returncode == 1:
+                failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+                return f"test `{failed[0].split()[1]}`" if failed else "a test"
+        return NOBODY
+
+
+def rows(text: str) -> dict[str, str]:
+    """Who noticed each error, by a table."""
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[-1] for row in cells[1:]}
+
+
+def table(found: dict[str, str]) -> str:
+    """The table as Markdown, errors that were not run among them."""
+    ran = [v for v in found.values() if v != NOT_RUN]
+    by_claim = sum(v.startswith("claim") for v in ran)
+    lines = [
+        "# Deliberate errors, and who notices",
+        "",
+        "Each row is one error put into a copy of the package by `make mutants`. Claims run first, "
+        "in quick mode: those most likely to notice, then all; then the tests named for the error. "
+        "The first to fail is given.",
+        "",
+        f"{len(found)} errors, {len(ran)} run: {by_claim} noticed by a claim, "
+        f"{sum(v.startswith(('test', 'a test')) for v in ran)} by a test only, "
+        f"{sum(v == NOBODY for v in ran)} by nobody. {len(found) - len(ran)} not run.",
+        "",
+        "| error | file | instead of | stands | noticed by |",
+        "|---|---|---|---|---|",
+    ]
+    for mutant in MUTANTS:
+        cells = (mutant.name, mutant.file, mutant.old, mutant.new, found[mutant.name])
+        name, file, old, new, who = (" ".join(c.replace("|", "\\|").split()) for c in cells)
+        lines.append(f"| {name} | {file} | `{old}` | `{new}` | {who} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    """Run the errors named, all by default, and write the table; 1 if nobody noticed one."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", help="of errors; all by default, which writes the table"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="errors at a time")
+    parser.add_argument("--minutes", type=float, default=1e9, help="start none after that long")
+    options = parser.parse_args(None if arguments is None else list(arguments))
+    unknown = set(options.names) - {m.name for m in MUTANTS}
+    if unknown:
+        parser.error(f"no such error: {', '.join(sorted(unknown))}")
+    chosen = [m for m in MUTANTS if m.name in options.names or not options.names]
+    for mutant in chosen:  # before hours of work
+        with tempfile.TemporaryDirectory() as scratch:
+            mutated(mutant, Path(scratch))
+    began = time.monotonic()
+    earlier = rows(TABLE.read_text()) if options.names and TABLE.exists() else {}
+    found = {m.name: earlier.get(m.name, NOT_RUN) for m in MUTANTS}
+
+    def one(mutant: Mutant) -> None:
+        if time.monotonic() - began < 60 * options.minutes:
+            found[mutant.name] = noticed_by(mutant, cache)
+        print(f"{mutant.name:40} {found[mutant.name]}", flush=True)
+        TABLE.write_text(table(found))  # each time: a run that is stopped leaves what it found
+
+    with tempfile.TemporaryDirectory() as cache:
+        if (culprit := noticed_by(None, cache)) != NOBODY:
+            print(f"Without any error the {culprit} fails.")
+            return 1
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(one, chosen))
+    return int(NOBODY in found.values())
+
+
+MUTANTS = (
+    # theory ---------------------------------------------------------------------------------------
+    Mutant(
+        "threshold_formula", "theory/minima.py", "    return 2 / eta\n", "    return 3 / eta\n",
+        ("minima_are_kept_below_the_threshold",), ("tests/theory/test_minima.py",),
+    ),
+    Mutant(
+        "eos_minimum", "theory/minima.py", "(1 / eta + eos_c(eta) ** 2)",
+        "(1 / eta + 0.99 * eos_c(eta) ** 2)", ("eos_minimum_sharpness",),
+    ),
+    Mutant(
+        "eigenvalue_apart", "theory/minima.py", "x**2 * (1 - g2), y**2",
+        "x**2 * (1 - g2**0.5), y**2",
+        ("erratum_1_eigenvalues",),
+    ),
+    Mutant(
+        "eigenvalue_trace", "theory/minima.py", "trace = s * (3 * g2 - 1)",
+        "trace = s * (3 * g2 - 1.01)", ("hessian_eigenvalues_in_closed_form",),
+    ),
+    Mutant(
+        "sharpness_at_minimum", "theory/minima.py", "xp.sum(1 / xp.asarray(x) ** 2",
+        "xp.sum(1.01 / xp.asarray(x) ** 2", ("sharpness_at_minima_of_scalars",),
+    ),
+    Mutant(
+        "flow_conserves", "theory/minima.py", "excess = (size - smallest) * (size + smallest)",
+        "excess = (size - smallest) ** 2", ("sharpness_at_minima_of_scalars",),
+    ),
+    Mutant(
+        "imbalance_sign", "theory/minima.py", "return 1 - (eta * (xp.prod",
+        "return 1 + (eta * (xp.prod", ("imbalance_shrinks_exactly",),
+    ),
+    Mutant(
+        "predicted_sharpness", "theory/predictions.py", "return 2 / eta - eta / 2",
+        "return 2 / eta - eta / 2.02", ("gap_first_coefficient",),
+    ),
+    Mutant(
+        "law_of_scalars", "theory/predictions.py",
+        "return 2 / eta - 3 * n / (2 * (m - 1) * (5 * m - 4))",
+        "return 2 / eta - 3.03 * n / (2 * (m - 1) * (5 * m - 4))", ("gap_law_1_large_2_small",),
+    ),
+    Mutant(
+        "law_of_scalars_power", "theory/predictions.py", "(m * eta / 2) ** (m / n)\n\n\ndef",
+        "(m * eta / 2) ** (m / n) * 0.99\n\n\ndef", ("gap_law_2_large_3_small",),
+    ),
+    Mutant(
+        "law_of_product_losses", "theory/predictions.py", "cubic = 3 * l3**2 - l2 * l4",
+        "cubic = 3 * l3**2 - 1.01 * l2 * l4", ("gap_law_of_root",),
+    ),
+    Mutant(
+        "law_of_product_losses_skew", "theory/predictions.py", "cubic = 3 * l3**2 - l2 * l4",
+        "cubic = 2 * l3**2 - l2 * l4", ("gap_law_of_a_skewed_loss",),
+    ),
+    Mutant(
+        "final_multiplier", "theory/predictions.py", "return 1 - eta**2 / 2", "return 1 - eta**2",
+        ("loss_falls_as_exp_minus_eta_squared_t",),
+    ),
+    Mutant(
+        "theorem_eta_max", "theory/theorems.py", "1 / (8_000_000 * K**2)", "1 / (4_000_000 * K**2)",
+        ("erratum_8_constant_of_the_corollary",),
+    ),
+    Mutant(
+        "theorem_a_min", "theory/theorems.py", "12 * eta**1.25", "11 * eta**1.25",
+        ("intervals_follow_from_each_other",),
+    ),
+    Mutant(
+        "theorem_b_max", "theory/theorems.py", "eta**0.5), 1 / K", "eta**0.5), 1.1 / K",
+        ("theorem_3_1_smallest_constant",),
+    ),
+    Mutant(
+        "theorem_lower_end", "theory/theorems.py", "Interval(-5 * eta**1.5 / 3",
+        "Interval(-4 * eta**1.5 / 3", ("intervals_follow_from_each_other",),
+    ),
+    Mutant(
+        "theorem_upper_end", "theory/theorems.py", "-(eta**1.5) / 10", "-(eta**1.5) / 11",
+        ("intervals_follow_from_each_other",),
+    ),
+    Mutant(
+        "corollary_interval", "theory/theorems.py", "2 / eta - 20 * eta / 3",
+        "2 / eta - 10 * eta / 3",
+        ("intervals_follow_from_each_other",),
+    ),
+    Mutant(
+        "theorem_3_2_interval", "theory/theorems.py", "1 / eta - 10 * eta / 3, 1 / eta",
+        "1 / eta - 5 * eta / 3, 1 / eta", ("intervals_follow_from_each_other",),
+    ),
+    Mutant(
+        "heavy_ball_formula", "theory/thresholds.py", "return 2 * (1 + beta) / eta",
+        "return 2.02 * (1 + beta) / eta", ("heavy_ball_threshold",),
+    ),
+    Mutant(
+        "nesterov_formula", "theory/thresholds.py", "(eta * (1 + 2 * beta))",
+        "(eta * (1 + 1.9 * beta))",
+        ("nesterov_threshold",),
+    ),
+    Mutant(
+        "adam_formula", "theory/thresholds.py", "return (2 + 2 * beta1)", "return (2 + beta1)",
+        ("adam_threshold",),
+    ),
+    Mutant(
+        "sam_root", "theory/thresholds.py", "(1 + 8 * rho /", "(1 + 4 * rho /", ("sam_threshold",)
+    ),
+    Mutant(
+        "exact_map_c", "theory/maps.py", '"sqrt", 1 - q**2)', '"sqrt", 1 - 2 * q**2)',
+        ("exact_map_in_cd",),
+    ),
+    Mutant(
+        "exact_map_d", "theory/maps.py", "(c**4 + 4 * d**2) ** 0.5 + q**2 * d",
+        "(c**4 + 4 * d**2) ** 0.5 - q**2 * d", ("exact_map_in_cd",),
+    ),
+    Mutant(
+        "one_step_fall_of_a", "theory/maps.py", "return a - 2 * b**2 * k**3",
+        "return a - 2.02 * b**2 * k**3",
+        ("one_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "one_step_coupling", "theory/maps.py", "-b - 4 * a * b * k", "-b - 4.04 * a * b * k",
+        ("one_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "one_step_cubic", "theory/maps.py", "- 3 * b**2 - b**3\n\n\ndef",
+        "- 3 * b**2 - 1.01 * b**3\n\n\ndef",
+        ("one_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "two_step_fall_of_a", "theory/maps.py", "return a - 4 * b**2 * eta**1.5",
+        "return a - 4.04 * b**2 * eta**1.5", ("two_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "two_step_cubic", "theory/maps.py", "b * (1 + 8 * a * eta**0.5 - 16 * b**2)\n\n\ndef",
+        "b * (1 + 8 * a * eta**0.5 - 16.16 * b**2)\n\n\ndef", ("two_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "degree_2_fall_of_a", "theory/maps.py", "return a - root_2 * b**2",
+        "return a - 1.05 * root_2 * b**2",
+        ("erratum_5_half_of_degree_2",),
+    ),
+    Mutant(
+        "degree_2_coupling", "theory/maps.py", "b + 4 * root_2 * a * b", "b + 4.2 * root_2 * a * b",
+        ("erratum_5_half_of_degree_2",),
+    ),
+    Mutant(
+        "frozen_gain", "theory/maps.py", "gain = eta * (a + eos_c(eta)) ** 2",
+        "gain = 1.01 * eta * (a + eos_c(eta)) ** 2", ("frozen_map_first_doubling",),
+    ),
+    Mutant(
+        "second_doubling", "theory/maps.py", "(5**0.5 - 1) ** 0.5 / k",
+        "(5**0.5 - 1.01) ** 0.5 / k",
+        ("frozen_map_second_doubling",),
+    ),
+    Mutant(
+        "papers_doubling", "theory/maps.py", "eos_c(eta), 1 / (8 * k))", "eos_c(eta), 1 / (9 * k))",
+        ("frozen_map_second_doubling",),
+    ),
+    Mutant(
+        "balanced_map", "theory/maps.py", "return u - eta * (u**n - 1) * u ** (n - 1)",
+        "return u - eta * (u**n - 1) * u ** (n - 2)", ("balanced_doubling_1",),
+    ),
+    Mutant(
+        "balanced_doubling", "theory/maps.py", '"be at least 2")\n    return 2 / n',
+        '"be at least 2")\n    return 1 / n', ("balanced_first_doublings",),
+    ),
+    Mutant(
+        "slope_of_ode", "theory/two_step.py", "return (4 * b**2 - 2 * a * k)",
+        "return (4 * b**2 - 2.02 * a * k)", ("two_step_ode_is_solved",),
+    ),
+    Mutant(
+        "orbit_of_ode", "theory/two_step.py", '"exp", 8 * a / k**3)', '"exp", 8.08 * a / k**3)',
+        ("two_step_ode_is_solved",),
+    ),
+    Mutant(
+        "parabola_rate", "theory/two_step.py", "return a * eta**0.5 / 2 +",
+        "return a * eta**0.5 * 0.51 +",
+        ("two_step_ode_is_solved",),
+    ),
+    Mutant(
+        "parabola_constant", "theory/two_step.py", "/ 2 + eta**2 / 16", "/ 2 + eta**2 / 15",
+        ("two_step_ode_is_solved",),
+    ),
+    Mutant(
+        "parabola_end", "theory/two_step.py", "return -(eta**1.5) / 8", "return -(eta**1.5) / 7.9",
+        ("two_step_ode_is_solved",),
+    ),
+    Mutant(
+        "ellipse", "theory/two_step.py", "return 4 * (constant", "return 4.2 * (constant",
+        ("degree_2_follows_ellipses",),
+    ),
+    Mutant(
+        "offset", "theory/base.py", "return ((1 / eta - 2) * (1 / eta + 2)) ** 0.25",
+        "return ((1 / eta - 2) * (1 / eta + 1)) ** 0.25", ("eos_minimum_sharpness",),
+    ),
+    Mutant(
+        "point_of_cd", "theory/coordinates.py",
+        "x = ((c**2 + (c**4 + 4 * d**2) ** 0.5) / 2) ** 0.5",
+        "x = ((c**2 + (c**4 + 3 * d**2) ** 0.5) / 2) ** 0.5", ("erratum_2_sign_of_the_offset",),
+    ),
+    # rules ----------------------------------------------------------------------------------------
+    Mutant(
+        "threshold_half_as_high_again", "rules/descent.py", 'return 2 / sample.hyper["eta"]',
+        'return 3 / sample.hyper["eta"]', ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "step_too_long", "rules/descent.py", 'jnp.asarray(-hyper["eta"], value.dtype)',
+        'jnp.asarray(-1.001 * hyper["eta"], value.dtype)', ("exact_map_in_cd",),
+    ),
+    Mutant(
+        "threshold_of_two_step_sizes", "rules/descent.py",
+        "jnp.full_like(measures.loss(sample), 2)",
+        "jnp.full_like(measures.loss(sample), 3)", ("two_step_sizes_end_below_two",),
+    ),
+    Mutant(
+        "momentum_default", "rules/base.py", "defaults={k: v for k, v",
+        "defaults={k: 0.99 * v for k, v",
+        ("heavy_ball_threshold",),
+    ),
+    Mutant(
+        "heavy_ball_step", "rules/momentum.py", 'hyper["momentum"] * state[n]',
+        '0.99 * hyper["momentum"] * state[n]', ("heavy_ball_threshold",),
+    ),
+    Mutant(
+        "heavy_ball_own_threshold", "rules/momentum.py", '1 / (1 + sample.hyper["momentum"])',
+        '1 / (1 + 0.5 * sample.hyper["momentum"])', ("heavy_ball_threshold",),
+    ),
+    Mutant(
+        "nesterov_step", "rules/momentum.py", "(descent[n] + beta * move[n])",
+        "(descent[n] + move[n])",
+        ("nesterov_threshold",),
+    ),
+    Mutant(
+        "nesterov_own_threshold", "rules/momentum.py", "(1 + 2 * beta) / (1 + beta)",
+        "(1 + 2 * beta) / (1 + 2 * beta)", ("nesterov_threshold",),
+    ),
+    Mutant(
+        "filter_threshold", "rules/stability.py", "return (2 - eta * weight_decay)",
+        "return (3 - eta * weight_decay)", ("heavy_ball_threshold",),
+    ),
+    Mutant(
+        "filter_threshold_decay", "rules/stability.py", "return (2 - eta * weight_decay)",
+        "return (2 - 2 * eta * weight_decay)",
+        ("linear_filters_flip_with_decay",), ("tests/rules/test_stability.py",),
+    ),
+    Mutant(
+        "linearised_flip", "rules/stability.py", "jnp.where(sure, flip, crossing)",
+        "jnp.where(sure, 1.1 * flip, crossing)",
+        ("linear_filters_flip_with_decay",), ("tests/rules/test_stability.py",),
+    ),
+    Mutant(
+        "adam_own_threshold", "rules/adaptive.py", "(1 - b1) / (1 + b1), decay)",
+        "(1 - b1), decay)",
+        ("adam_threshold",),
+    ),
+    Mutant(
+        "adam_second_moment", "rules/adaptive.py", 'slope}, hyper["b2"])', 'slope}, hyper["b1"])',
+        ("adam_rate_on_a_quartic",),
+    ),
+    Mutant(
+        "adam_bias_correction", "rules/adaptive.py", "jnp.sqrt(second[name] / (1 - b2_power))",
+        "jnp.sqrt(second[name])", ("adam_rate_on_a_quartic",), ("tests/rules/test_steps.py",),
+    ),
+    Mutant(
+        "adam_preconditioner", "rules/adaptive.py", "1 / (jnp.sqrt(v / whole)",
+        "1 / (2 * jnp.sqrt(v / whole)",
+        ("adam_threshold",),
+    ),
+    Mutant(
+        "rmsprop_threshold", "rules/adaptive.py",
+        'threshold=lambda sample: 2 / sample.hyper["eta"]',
+        'threshold=lambda sample: 3 / sample.hyper["eta"]', ("rmsprop_settles_at_its_threshold",),
+    ),
+    Mutant(
+        "normalised_length", "rules/fixed_length.py", "factor = eta / jnp.sqrt(",
+        "factor = 1.05 * eta / jnp.sqrt(", ("arora_normalised_flow",),
+    ),
+    Mutant(
+        "sign_length", "rules/fixed_length.py", "params[n] - eta * jnp.sign(slope[n])",
+        "params[n] - 1.01 * eta * jnp.sign(slope[n])", ("sign_descent_never_settles",),
+    ),
+    # outcomes and engine --------------------------------------------------------------------------
+    Mutant(
+        "tolerance_1e_6", "outcomes.py", "return 1e-12 if", "return 1e-6 if",
+        ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "escape_at_1000", "outcomes.py", "ESCAPE = 1e6", "ESCAPE = 1e3",
+        ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "escape_on_one_side", "outcomes.py", "~(jnp.abs(leaf) <= escape)", "~(leaf <= escape)",
+        ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "far_minima_at_infinity", "outcomes.py", "return still | (low & close) | resolved",
+        "return still | low | resolved", (), ("tests/acceptance/test_labels.py",),
+    ),
+    Mutant(
+        "stability_rule_deleted", "run/engine.py", '(within & at_minimum["stable"] & heed, Outcome',
+        "(within & heed, Outcome", ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "stability_rule_lenient", "run/engine.py", "stable = bend < threshold",
+        "stable = bend < 1.005 * threshold", ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "stability_rule_reversed", "run/engine.py", "stable = bend < threshold",
+        "stable = bend > threshold", ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "steps_off_by_one", "run/engine.py", "steps = lanes.steps + (after - taken)",
+        "steps = lanes.steps + 1 + (after - taken)", ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "steps_of_a_block", "run/engine.py", "steps=lanes.steps + chunk)",
+        "steps=lanes.steps + chunk - 1)", ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "start_is_step_one", "run/engine.py",
+        "lane = Lanes(params, state, hyper, jnp.zeros((), jnp.int32)",
+        "lane = Lanes(params, state, hyper, jnp.ones((), jnp.int32)",
+        ("minima_are_kept_below_the_threshold",),
+    ),
+    Mutant(
+        "horizon_one_step_late", "run/engine.py", "| (taken >= left)", "| (taken > left)",
+        ("erratum_2_sign_of_the_offset", "sharpness_rises_through_the_threshold"),
+        ("tests/run/test_engine.py",),
+    ),
+    Mutant(
+        "escape_seen_at_the_blocks_end", "run/engine.py",
+        "halted = _gone(program, params) | (taken",
+        "halted = (taken", ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "convergence_seen_at_the_blocks_end", "run/engine.py", "((heeds > 0) & near(",
+        "((heeds > 1) & near(", ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "sharpness_of_the_minimum", "run/engine.py", 'jnp.where(within, at_minimum["sharpness"]',
+        'jnp.where(within, at_point["sharpness"]', ("stopping_point_is_not_the_minimum",),
+    ),
+    Mutant(
+        "sample_of_the_start", "run/engine.py",
+        "return _observe(program, lane._replace(seen=seen))",
+        "return lane._replace(seen=seen)", ("orbit_of_figure_2a_by_a_plain_loop",),
+    ),
+    Mutant(
+        "rest_of_a_block", "loops/base.py", "for _ in range(left):", "for _ in range(0):",
+        (), ("tests/loops/test_fused.py", "tests/test_simulate.py"),
+    ),
+    Mutant(
+        "rest_of_a_turn", "loops/base.py", "if rest else state", "if rest and False else state",
+        ("lyapunov_exponents_are_known",), ("tests/test_simulate.py",),
+    ),
+    # observers and measures -----------------------------------------------------------------------
+    Mutant(
+        "peak_is_the_least", "observers/extremes.py", '_extreme(measure, "largest", 1)',
+        '_extreme(measure, "largest", -1)', ("sharpness_rises_through_the_threshold",),
+    ),
+    Mutant(
+        "crossing_downwards", "observers/crossings.py", "(step < 0) & (value_of(sample) > level)",
+        "(step < 0) & (value_of(sample) < level)", ("sharpness_rises_through_the_threshold",),
+    ),
+    Mutant(
+        "count_below", "observers/crossings.py", "number + (value_of(sample) > level)",
+        "number + (value_of(sample) < level)", ("sharpness_rises_through_the_threshold",),
+    ),
+    Mutant(
+        "trace_one_late", "observers/traces.py", "place = sample.index - (samples - length)",
+        "place = sample.index - (samples - length) + 1", ("orbit_of_figure_2a_by_a_plain_loop",),
+    ),
+    Mutant(
+        "gradient_norm_copies", "measures.py", "copies * jnp.sum(slopes[name] ** 2)",
+        "jnp.sum(slopes[name] ** 2)", ("orbit_of_figure_2a_by_a_plain_loop",),
+    ),
+    Mutant(
+        "parameter_norm_copies", "measures.py", "copies * jnp.sum(sample.params[name] ** 2)",
+        "jnp.sum(sample.params[name] ** 2)", ("orbit_of_figure_2a_by_a_plain_loop",),
+    ),
+    Mutant(
+        "excess_reversed", "measures.py", "return curvature(sample) - threshold(sample)",
+        "return threshold(sample) - curvature(sample)", ("sharpness_rises_through_the_threshold",),
+    ),
+    # curvature ------------------------------------------------------------------------------------
+    Mutant(
+        "rotation_angle", "curvature/symmetric.py", "+ 4 * off * off)", "+ 2 * off * off)",
+        ("power_iteration_finds_the_largest_modulus",), ("tests/test_curvature.py",),
+    ),
+    Mutant(
+        "extremes_swapped", "curvature/symmetric.py",
+        "return functools.reduce(jnp.minimum, values), functools.reduce(jnp.maximum, values)",
+        "return functools.reduce(jnp.maximum, values), functools.reduce(jnp.minimum, values)",
+        ("power_iteration_finds_the_largest_modulus",),
+    ),
+    Mutant(
+        "scaled_hessian", "curvature/hessian.py", "return root[:, None] * matrix * root",
+        "return root[:, None] * matrix", ("two_step_sizes_end_below_two",),
+    ),
+    Mutant(
+        "newton_copies", "curvature/minimum.py",
+        "return {n: whole[n] / counts[n] ** 0.5 for n in names}",
+        "return {n: whole[n] for n in names}", ("stopping_point_is_not_the_minimum",),
+        ("tests/test_curvature.py",),
+    ),
+    Mutant(
+        "newton_stays", "curvature/minimum.py", "keep(there, point), keep(found, slope), better",
+        "point, keep(found, slope), better", ("stopping_point_is_not_the_minimum",),
+    ),
+    # objectives -----------------------------------------------------------------------------------
+    Mutant(
+        "half_square_slope", "objectives/scalar_product.py",
+        "return half_square(residual), residual * tangent",
+        "return half_square(residual), 2 * residual * tangent", ("full_space_step",),
+    ),
+    Mutant(
+        "eigenvalue_of_copies", "objectives/scalar_product.py", "apart += [-twice]",
+        "apart += [twice]",
+        ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "eigenvalue_mixed", "objectives/scalar_product.py",
+        "mixed = (copies[0] * copies[1]) ** 0.5 * (", "mixed = (copies[0] + copies[1]) ** 0.5 * (",
+        ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "product_eigenvalue", "objectives/function_of_product.py", "mixed = slope + bend * product",
+        "mixed = -slope + bend * product", ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "quadratic_eigenvalue", "objectives/quadratic_regression.py",
+        "(second * y) ** 2 + value * second",
+        "(second * y) ** 2 - value * second", ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "uv_eigenvalue", "objectives/uv_model.py", "half = bend + scale**2",
+        "half = -bend + scale**2",
+        ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "stabilisation_eigenvalue", "objectives/self_stabilization.py",
+        "spread = jnp.sqrt(half**2 + beta * x * x)", "spread = jnp.sqrt(half**2 + x * x)",
+        ("closed_eigenvalues_of_families",),
+    ),
+    Mutant(
+        "stabilisation_force", "objectives/self_stabilization.py", "- alpha / root * v",
+        "- 1.01 * alpha / root * v", ("damian_oscillation",),
+    ),
+    Mutant(
+        "uv_scale", "objectives/uv_model.py", "scale = input / width**0.5", "scale = input / width",
+        ("lewkowycz_catapult",),
+    ),
+    Mutant(
+        "modes", "objectives/deep_linear_network.py",
+        "np.outer(roots ** (depth - 1 - k), roots**k)",
+        "np.outer(roots ** (depth - k), roots**k)", ("ghosh_two_cycles_of_modes",),
+    ),
+    Mutant(
+        "rank_one_floor", "objectives/rank_one_factorization.py", "floor = (dimension - 1) / 4",
+        "floor = dimension / 4", ("theorem_3_2_norms",), ("tests/objectives",),
+    ),
+    Mutant(
+        "rank_one_misalignment", "objectives/rank_one_factorization.py",
+        "misalignment = square * (jnp.sum", "misalignment = -square * (jnp.sum",
+        ("theorem_3_2_norms",),
+    ),
+    # analysis -------------------------------------------------------------------------------------
+    Mutant(
+        "exponent_plus_0_05", "analysis/lyapunov.py", "return float(total) / steps",
+        "return float(total) / steps + 0.05", ("lyapunov_exponents_are_known",),
+    ),
+    Mutant(
+        "extrapolation_order", "analysis/extrapolation.py", "gain = ratio ** (order + j * spacing)",
+        "gain = ratio ** (order + (j + 1) * spacing)", ("gap_first_coefficient",),
+    ),
+    Mutant(
+        "observed_order", "analysis/extrapolation.py", "/ np.log(ratio))", "/ np.log(ratio) * 0.9)",
+        ("one_step_map_to_leading_order",),
+    ),
+    Mutant(
+        "feigenbaum", "analysis/periods.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
+        ("balanced_cascade_is_feigenbaum",),
+    ),
+    Mutant(
+        "multiplier_of_a_doubling", "analysis/periods.py", "[end - x, slope + 1]",
+        "[end - x, slope + 0.99]",
+        ("balanced_first_doublings",),
+    ),
+    Mutant(
+        "longest_period", "analysis/periods.py", "for p in range(longest, 0, -1):",
+        "for p in range(longest, 1, -1):", ("balanced_periods_in_the_engine",),
+    ),
+    Mutant(
+        "width_of_a_split", "analysis/periods.py", "np.diff(curve)[inside] ** 2",
+        "np.abs(np.diff(curve)[inside])",
+        ("figure_7b_first_splitting",),
+    ),
+    Mutant(
+        "exact_series", "analysis/slow_curve.py", "return tuple(-2 * halved.get(",
+        "return tuple(-2.01 * halved.get(",
+        ("gap_second_coefficient",),
+    ),
+)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
