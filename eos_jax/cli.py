@@ -179,7 +179,8 @@ def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
         print(f"observers: {', '.join(sorted(observers.registry))}")
         return
     dataset = open_dataset(store)
-    print(", ".join(f"{dim}: {size}" for dim, size in dataset.sizes.items()) or "one lane")
+    dims = dict.fromkeys((*dataset.outcome.dims, *dataset.sizes))
+    print(", ".join(f"{dim}: {dataset.sizes[dim]}" for dim in dims) or "one lane")
     for name, value in dataset.attrs.items():
         print(f"{name}: {value}")
     print("\n".join(summary(dataset)))

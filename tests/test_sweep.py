@@ -347,7 +347,8 @@ def test_parameters_that_are_arrays():
             np.testing.assert_allclose(found.v_final.values[i, j], v, rtol=1e-13, atol=1e-14)
     one = eos.sweep(obj, {"v": starts[1], "s": 1.0, "eta": 0.3}, 3, stop=None)
     assert one.outcome.dims == () and one.v_final.shape == (3,)
-    np.testing.assert_array_equal(one.v_final, found.v_final.sel(s=1.0)[1])
+    # sums over the entries of an array may follow the shape of the batch: no bits are promised
+    np.testing.assert_allclose(one.v_final, found.v_final.sel(s=1.0)[1], rtol=1e-14, atol=1e-15)
 
 
 # Other rules -----------------------------------------------------------------------------------
