@@ -23,6 +23,7 @@ from eos_jax.run import engine
 from eos_jax.run.backends import threads
 from eos_jax.run.grid import make_grid, tile_shape, tiles
 from eos_jax.run.job import Job, default_tile
+from eos_jax.run.job import results as results_of
 
 DTYPES = ("float64", "float32")
 
@@ -275,9 +276,7 @@ def _check_names(job) -> None:
         if name in taken:
             raise ValueError(f"An observer cannot be named `{name}`, a name that results use.")
     if job.keep is not None:
-        from eos_jax.run.job import results
-
-        everything = {*results(job._replace(keep=None)), "outcome"}
+        everything = {*results_of(job._replace(keep=None)), "outcome"}
         unknown = [name for name in job.keep if name not in everything]
         if unknown:
             raise ValueError(
