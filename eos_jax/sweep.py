@@ -19,7 +19,7 @@ from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
 from eos_jax.results import labels, provenance, store
 from eos_jax.rules import Rule
-from eos_jax.run import engine
+from eos_jax.loops.tiles import BLOCK
 from eos_jax.run.backends import threads
 from eos_jax.run.grid import make_grid, tile_shape, tiles
 from eos_jax.run.job import Job, default_tile
@@ -259,8 +259,8 @@ class _Below:
 
 def _check_counts(steps, every, tile) -> None:
     check_count("steps", steps, least=0)
-    if steps >= 2**31 - engine.BLOCK:
-        raise ValueError(f"Argument `steps` must be below 2^31 - {engine.BLOCK}, but got {steps}.")
+    if steps >= 2**31 - BLOCK:
+        raise ValueError(f"Argument `steps` must be below 2^31 - {BLOCK}, but got {steps}.")
     check_count("every", every, least=1)
     if tile is not None:
         check_count("tile", tile, least=1)

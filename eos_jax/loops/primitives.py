@@ -152,9 +152,12 @@ def _integer_pow(build, params, avals, x):
 @_of("pow")
 def _pow(build, params, avals, x, y):
     def power(x, y):
-        if y.constant is None:
-            raise NotScalars("`pow` with an exponent that is no constant")
-        return elementary.power(x, float(y.constant))
+        if y.constant is not None:
+            return elementary.power(x, float(y.constant))
+        if x.constant is not None and x.constant > 0:
+            wide = y.convert("float64") * math.log(x.constant)
+            return elementary.FUNCTIONS["exp"](wide).convert(x.dtype)
+        raise NotScalars("`pow` of two numbers that vary")
 
     return _expressions(build, power, x, y)
 
@@ -232,6 +235,11 @@ def _split(build, params, avals, x):
 @_of("concatenate")
 def _concatenate(build, params, avals, *parts):
     return np.concatenate(parts, params["dimension"])
+
+
+@_of("stack")
+def _stack(build, params, avals, *parts):
+    return np.stack(parts, params.get("axis", params.get("dimension", 0)))
 
 
 @_of("pad")

@@ -256,6 +256,7 @@ def _contracted(operations, outputs):
 
 def _dtype_name(dtype):
     name = np.dtype(dtype).name if not jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else "key"
-    if name not in ("float64", "float32", "bool", "int32", "int64", "uint32", "uint64"):
+    if name not in ("float64", "float32", "bool", "int32", "int64", "uint32", "uint64",
+                    "uint8"):
         raise NotScalars(f"values of dtype {name}")
     return name

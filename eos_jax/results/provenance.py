@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from eos_jax import fingerprint
-from eos_jax.run import engine, job
+from eos_jax.run import job, lane
 from eos_jax.run.job import Job
 
 RECORDED_PACKAGES = ("eos_jax", "jax", "jaxlib", "numpy")
@@ -33,7 +33,7 @@ def describe(work: Job) -> dict[str, Any]:
         "objective": {"name": objective.name, **objective.settings, "floor": objective.floor},
         "data_sha256": {n: fingerprint.of_arrays({n: v}) for n, v in objective.data.items()},
         "rule": {"name": rule.name, **rule.settings},
-        "mathematics_sha256": engine.meaning(job.bare_program(work), work.dtype).sha256,
+        "mathematics_sha256": lane.meaning(job.bare_program(work), work.dtype).sha256,
         "axes": {
             name: {"along": grid.along.get(name), **_summary(value)}
             for name, value in grid.values.items()
