@@ -5,6 +5,7 @@ anything, by XLA, on any device. Fates and numbers agree within roundings; bits 
 engine, so a store is resumed with the one that began it.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from eos_jax.run import plain, registers
 from eos_jax.run.lane import Program
 
 ENGINES = ("auto", "registers", "plain")
+
+SWITCH = "EOS_JAX_ENGINE"
+"""Environment variable that names the engine where none is asked for."""
 
 
 class Choice(NamedTuple):
@@ -45,6 +49,8 @@ def choose(program: Program, dtype: str, platform: str, wanted: str = "auto") ->
     Raises:
       ValueError: if the engine wanted cannot run the program; the message says why.
     """
+    if wanted == "auto":
+        wanted = os.environ.get(SWITCH, "auto")
     check_choice("engine", wanted, ENGINES)
     if wanted == "plain":
         return Choice("plain", "asked for")

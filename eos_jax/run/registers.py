@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eos_jax.loops import llvm, registers, tiles
-from eos_jax.loops.scalars import NotScalars, Scalars, as_scalars
+from eos_jax.loops.scalars import NotScalars, Scalars, as_scalars, from_jaxpr
 from eos_jax.outcomes import Outcome, near
 from eos_jax.run import lane as of_lane
 from eos_jax.run.lane import Lanes, Program
@@ -121,12 +121,11 @@ def _lists(program, dtype):
         every=program.every,
     )  # fmt: skip
     whole = _whole_lane(program, lane)
-    verdict = as_scalars(
-        lambda leaves, steps, *rest: judge(whole(leaves, steps), *rest),
-        leaves, number, truth, number, truth,
-    )  # fmt: skip
-    with_shapes = jax.eval_shape(judge, lane, truth, number, truth)
-    results = tuple((n, leaf.shape, leaf.dtype.name) for n, leaf in sorted(with_shapes.items()))
+    closed, found = jax.make_jaxpr(
+        lambda leaves, steps, *rest: judge(whole(leaves, steps), *rest), return_shape=True
+    )(leaves, number, truth, number, truth)
+    verdict = from_jaxpr(closed)
+    results = tuple((n, leaf.shape, leaf.dtype.name) for n, leaf in sorted(found.items()))
     return Prepared(lists, began, verdict, results)
 
 
@@ -182,7 +181,7 @@ def run_tile(
             done = len(going) - left + under_way
             on_round(max(done - reported, 0.0))
             reported = max(done, reported)
-        candidates = np.concatenate([going, candidates]) if len(candidates) else going
+        candidates = np.sort(np.concatenate([going, candidates]))  # in order: no copies below
         known, within = _judge(ready, leaves, steps, candidates, horizon)
         decided = known["outcome"] != Outcome.PENDING
         for name in results:
@@ -195,7 +194,6 @@ def run_tile(
                 registers.pointers(leaves), steps.ctypes.data, candidates.ctypes.data,
                 len(candidates), horizon,
             )  # fmt: skip
-        reported = -float(todo)
         reported = 0.0
     return results
 
