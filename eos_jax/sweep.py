@@ -14,15 +14,15 @@ from tqdm.auto import tqdm
 
 from eos_jax import curvature, machine, measures, rules
 from eos_jax.checks import check_choice, check_count
+from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
 from eos_jax.results import labels, provenance, store
 from eos_jax.rules import Rule
-from eos_jax.loops.tiles import BLOCK
 from eos_jax.run.backends import threads
-from eos_jax.run.grid import make_grid, tile_shape, tiles
 from eos_jax.run.engine import choose
+from eos_jax.run.grid import make_grid, tile_shape, tiles
 from eos_jax.run.job import Job, bare_program, default_tile
 from eos_jax.run.job import results as results_of
 

@@ -23,8 +23,14 @@ _STORED = {**_TYPES, "bool": "i8"}
 _SUFFIX = {"float64": "f64", "float32": "f32", "int32": "i32", "uint32": "i32", "int64": "i64",
            "uint64": "i64", "bool": "i1", "uint8": "i8"}  # fmt: skip
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_COMPARED = {"lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule"), "gt": ("ogt", "sgt", "ugt"),
-             "ge": ("oge", "sge", "uge"), "eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne")}  # fmt: skip
+_COMPARED = {
+    "lt": ("olt", "slt", "ult"),
+    "le": ("ole", "sle", "ule"),
+    "gt": ("ogt", "sgt", "ugt"),
+    "ge": ("oge", "sge", "uge"),
+    "eq": ("oeq", "eq", "eq"),
+    "ne": ("une", "ne", "ne"),
+}
 
 
 def size_of(dtype: str) -> int:

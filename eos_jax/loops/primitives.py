@@ -9,13 +9,47 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from eos_jax.loops import elementary
 from eos_jax.loops.expressions import Expression, where
-from eos_jax.loops.scalars import Builder, NotScalars, Operation, Scalars, finished
+from eos_jax.loops.scalars import Builder, NotScalars, Scalars, finished
 
 _UNROLLED = 1  # turns of a loop that are written out
+
+
+def as_scalars(function: Callable, *examples: Any) -> Scalars:
+    """A function as a list of scalar operations.
+
+    Args:
+      function: of pytrees of scalars or small arrays, to such a pytree.
+      examples: its arguments, or their shapes and dtypes.
+
+    Returns:
+      The list; its inputs and outputs are the entries of the leaves in order.
+
+    Raises:
+      NotScalars: if it is none.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> found = as_scalars(lambda x, y: x * y + x, jnp.float32(1), jnp.float32(1))
+      >>> [operation.name for operation in found.operations]
+      ['input', 'input', 'fma']
+    """
+    closed = jax.make_jaxpr(function)(*examples)
+    return from_jaxpr(closed)
+
+
+def from_jaxpr(closed: Any) -> Scalars:
+    """A traced function as a list; see `as_scalars`."""
+    build = Builder()
+    inputs = [
+        build.inputs(variable.aval.dtype, variable.aval.shape) for variable in closed.jaxpr.invars
+    ]
+    outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
+    return finished(build, [place for output in outputs for place in output.ravel()])
 
 
 def written_out(
@@ -31,10 +65,15 @@ def written_out(
     """
     known = dict(zip(jaxpr.invars, arguments))
     for variable, value in zip(jaxpr.constvars, constants):
-        known[variable] = value if _are_places(value) else _constants(build, value)
+        exact = variable.aval.dtype  # JAX keeps a NumPy constant in the dtype it had
+        known[variable] = (
+            value if _are_places(value) else _constants(build, np.asarray(value, exact))
+        )
 
     def read(atom):
-        return _constants(build, atom.val) if hasattr(atom, "val") else known[atom]
+        if hasattr(atom, "val"):
+            return _constants(build, np.asarray(atom.val, atom.aval.dtype))
+        return known[atom]
 
     for equation in jaxpr.eqns:
         name = equation.primitive.name
@@ -267,7 +306,9 @@ def _reduced(build, x, axes, combine):
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     rows = x.transpose(*kept, *axes).reshape(*(x.shape[a] for a in kept), -1)
     columns = [rows[..., entry] for entry in range(rows.shape[-1])]
-    return functools.reduce(lambda a, b: _expressions(build, combine, a, b), map(np.asarray, columns))
+    return functools.reduce(
+        lambda a, b: _expressions(build, combine, a, b), map(np.asarray, columns)
+    )
 
 
 _REDUCTIONS = {
@@ -319,20 +360,9 @@ def _call(name, build, params, avals, *values):
 def _region(closed, dtypes, shapes):
     """A jaxpr as a list of its own, with inputs of the given dtypes."""
     build = Builder()
-    places = [_inputs(build, dtype, shape) for dtype, shape in zip(dtypes, shapes)]
+    places = [build.inputs(dtype, shape) for dtype, shape in zip(dtypes, shapes)]
     outputs = written_out(build, closed.jaxpr, closed.consts, places)
     return finished(build, [place for output in outputs for place in output.ravel()])
-
-
-class _Shaped:
-    """What `Builder.inputs` reads of a variable."""
-
-    def __init__(self, dtype, shape):
-        self.dtype, self.shape = np.dtype(dtype), shape
-
-
-def _inputs(build, dtype, shape):
-    return build.inputs(_Shaped(dtype, shape))
 
 
 def _items(build, place, avals):
@@ -355,7 +385,7 @@ def _flat(values):
 
 def _described(closed, values):
     avals = closed.in_avals
-    return [np.dtype(a.dtype) for a in avals], [a.shape for a in avals]
+    return [a.dtype for a in avals], [a.shape for a in avals]
 
 
 @_of("while")
@@ -390,7 +420,10 @@ def _scan(build, params, avals, *values):
     order = range(length)[::-1] if params["reverse"] else range(length)
     for index in order:
         found = written_out(
-            build, body.jaxpr, body.consts, [*constants, *carry, *(np.asarray(r[index]) for r in rows)]
+            build,
+            body.jaxpr,
+            body.consts,
+            [*constants, *carry, *(np.asarray(r[index]) for r in rows)],
         )
         carry = found[:n_carry]
         outputs.append(found[n_carry:])
@@ -404,6 +437,3 @@ def _cond(build, params, avals, index, *values):
     lists = tuple(_region(branch, *_described(branch, values)) for branch in branches)
     place = build.add("branch", index[()], *_flat(values), dtype="", detail=lists)
     return _items(build, place, avals)
-
-
-__all__ = ["Operation", "Scalars", "written_out"]

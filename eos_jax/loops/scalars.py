@@ -6,7 +6,8 @@ what nothing reads is dropped, and a product that only one sum uses is contracte
 fused multiply-add, always and by one rule, so that the roundings of an orbit are those of the list
 and not of a compiler's mood. Loops and branches hold lists of their own.
 
-`eos_jax.loops.interpreter` says with NumPy what a list means, to the last bit;
+`eos_jax.loops.primitives` makes such lists; `eos_jax.loops.interpreter` says with NumPy what they
+mean, to the last bit;
 `eos_jax.loops.registers` runs it. A function that is no such list raises `NotScalars`, whose text
 says why.
 """
@@ -14,11 +15,13 @@ says why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from eos_jax.loops.meaning import MEANING
 
 MOST_OPERATIONS = 4000
 """Longest list that is worth compiling; a larger one is better off with matrices."""
@@ -34,7 +37,7 @@ class Operation(NamedTuple):
     """One operation.
 
     Attributes:
-      name: what is done; see `eos_jax.loops.interpreter.MEANING`.
+      name: what is done; see `eos_jax.loops.meaning.MEANING`.
       arguments: places in the list of what it reads.
       dtype: of the result; "" for loops and branches, whose results are read by `item`.
       detail: a constant's value, which item, or the lists of a loop or branch.
@@ -63,39 +66,6 @@ class Scalars(NamedTuple):
         return sum(1 for operation in self.operations if operation.name == "input")
 
 
-def as_scalars(function: Callable, *examples: Any) -> Scalars:
-    """A function as a list of scalar operations.
-
-    Args:
-      function: of pytrees of scalars or small arrays, to such a pytree.
-      examples: its arguments, or their shapes and dtypes.
-
-    Returns:
-      The list; its inputs and outputs are the entries of the leaves in order.
-
-    Raises:
-      NotScalars: if it is none.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> found = as_scalars(lambda x, y: x * y + x, jnp.float32(1), jnp.float32(1))
-      >>> [operation.name for operation in found.operations]
-      ['input', 'input', 'fma']
-    """
-    closed = jax.make_jaxpr(function)(*examples)
-    return from_jaxpr(closed)
-
-
-def from_jaxpr(closed: Any) -> Scalars:
-    """A traced function as a list; see `as_scalars`."""
-    from eos_jax.loops.primitives import written_out
-
-    build = Builder()
-    inputs = [build.inputs(variable.aval) for variable in closed.jaxpr.invars]
-    outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
-    return finished(build, [place for output in outputs for place in output.ravel()])
-
-
 class Builder:
     """A list under construction: equal operations are one, and constants are computed."""
 
@@ -104,16 +74,16 @@ class Builder:
         self.operations: list[Operation] = []
         self._known: dict[Any, int] = {}
 
-    def inputs(self, aval: Any) -> np.ndarray:
+    def inputs(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
         """Inputs for the entries of one variable: an array of places, of its shape."""
-        size = math.prod(aval.shape)
+        size = math.prod(shape)
         if size > _MOST_ENTRIES:
             raise NotScalars(f"an array of {size} entries")
         places = np.empty(size, object)
         for entry in range(size):
             places[entry] = len(self.operations)
-            self.operations.append(Operation("input", (), _dtype_name(aval.dtype)))
-        return places.reshape(aval.shape)
+            self.operations.append(Operation("input", (), _dtype_name(dtype)))
+        return places.reshape(shape)
 
     def constant(self, value: Any, dtype: Any) -> int:
         """The place of a constant."""
@@ -138,8 +108,6 @@ class Builder:
             return self._known[key]
         given = [self.operations[place] for place in arguments]
         if given and name in _FOLD and all(operation.name == "constant" for operation in given):
-            from eos_jax.loops.interpreter import MEANING
-
             with np.errstate(all="ignore"):
                 value = MEANING[name](*(operation.detail for operation in given), dtype=dtype)
             return self.constant(value, dtype)
@@ -256,7 +224,6 @@ def _contracted(operations, outputs):
 
 def _dtype_name(dtype):
     name = np.dtype(dtype).name if not jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else "key"
-    if name not in ("float64", "float32", "bool", "int32", "int64", "uint32", "uint64",
-                    "uint8"):
+    if name not in ("float64", "float32", "bool", "int32", "int64", "uint32", "uint64", "uint8"):
         raise NotScalars(f"values of dtype {name}")
     return name

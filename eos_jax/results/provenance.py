@@ -22,8 +22,8 @@ from eos_jax.run.job import Job
 
 RECORDED_PACKAGES = ("eos_jax", "jax", "jaxlib", "numpy")
 
-MATCHING = ("configuration", "dtype", "platform", "device", "engine", "xla_flags", "eos_jax_version",
-            "jax_version", "jaxlib_version")  # fmt: skip
+MATCHING = ("configuration", "dtype", "platform", "device", "engine", "xla_flags",
+            "eos_jax_version", "jax_version", "jaxlib_version")  # fmt: skip
 """What has to agree for a resumed sweep to continue bit for bit."""
 
 

@@ -379,5 +379,3 @@ def _filled(program, rows, fill):
     buffer = np.full(program.width * min(program.groups, _PORTION), fill, np.int32)
     buffer[: len(rows)] = rows
     return buffer
-
-

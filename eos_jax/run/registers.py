@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from eos_jax.loops import llvm, registers, tiles
-from eos_jax.loops.scalars import NotScalars, Scalars, as_scalars, from_jaxpr
+from eos_jax.loops.primitives import as_scalars, from_jaxpr
+from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.outcomes import Outcome, near
 from eos_jax.run import lane as of_lane
 from eos_jax.run.lane import Lanes, Program
@@ -152,7 +153,7 @@ def run_tile(
     objective, rule = program.objective, program.rule
     dtype = starts[objective.parameters[0]].dtype.name
     ready = prepared(program, dtype)
-    lists, functions = ready.lists, tiles.functions(ready.lists)
+    functions = tiles.functions(ready.lists)
     count = len(starts[objective.parameters[0]])
     valid = np.logical_and.reduce(
         [np.isfinite(v).reshape(count, -1).all(axis=1) for v in starts.values()]
