@@ -331,6 +331,8 @@ def _reduce(name, build, params, avals, x):
 @_of("dot_general")
 def _dot_general(build, params, avals, x, y):
     (x_in, y_in), (x_batch, y_batch) = params["dimension_numbers"]
+    dtype = np.dtype(avals[0].dtype).name  # which may be wider than that of the factors
+    x, y = (_entrywise(lambda a: build.add("convert", a, dtype=dtype), part) for part in (x, y))
     if x_batch or y_batch:
         raise NotScalars("a batched product of matrices")
     x_kept = [axis for axis in range(x.ndim) if axis not in x_in]

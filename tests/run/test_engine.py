@@ -11,7 +11,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import rules
 from eos_jax.loops import base, fused
-from eos_jax.run import lane, plain
+from eos_jax.run import lane, plain, registers
 
 # in the chaotic window of figure 7a: neighbouring bits would show
 X, Y = (c.ravel() for c in np.meshgrid(np.linspace(3, 3.4, 23), np.linspace(0.1, 0.5, 17)))
@@ -73,17 +73,20 @@ def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2, 3])
-def test_bits_do_not_depend_on_the_number_of_devices(devices, wanted, tmp_path):
+@pytest.mark.parametrize(("devices", "engine"), [(3, "plain"), (1, "registers"), (3, "registers")])
+def test_bits_do_not_depend_on_the_number_of_devices(devices, engine, wanted, tmp_path):
     program = f"""
 import jax; jax.config.update("jax_num_cpu_devices", {devices})
 import numpy as np, eos_jax as eos
 assert len(jax.devices()) == {devices}
 axes = {{"y": np.linspace(0.1, 0.5, 17), "x": np.linspace(3, 3.4, 23), "eta": 0.2}}
-ds = eos.sweep(eos.objectives.scalar_product((2, 2)), axes, steps=3000, tile=40)
+obj = eos.objectives.scalar_product((2, 2))
+ds = eos.sweep(obj, axes, steps=3000, tile=40, engine="{engine}")
 np.savez("found.npz", **{{name: values.values.ravel() for name, values in ds.items()}})
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, env=dict(os.environ))
+    if engine == "registers":
+        wanted = run(391, 1, engine=registers)
     assert_equal(dict(np.load(tmp_path / "found.npz")), wanted)
 
 
