@@ -316,13 +316,19 @@ def function(name: str, arguments: str, text: Text, returns: str = "void") -> st
     return "\n".join([head, *text.room, *text.lines, "}"])
 
 
-def available() -> str:
+@functools.cache
+def missing() -> str:
     """Why llvmlite cannot be used; empty if it can."""
     try:
         import llvmlite.binding  # noqa: F401
     except ImportError as error:
-        return f"llvmlite is not installed ({error})"
+        return f"no llvmlite ({error})"
     return ""
+
+
+def ready() -> bool:
+    """Whether lists can be compiled."""
+    return not missing()
 
 
 class Compiled:

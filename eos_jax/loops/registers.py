@@ -53,6 +53,24 @@ def pointers(arrays: Sequence[np.ndarray]) -> Any:
     return (ctypes.c_void_p * max(1, len(arrays)))(*(array.ctypes.data for array in arrays))
 
 
+def entries(arrays: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """For each entry of arrays of shape (count,) + ..., a padded array of its own."""
+    found = []
+    for array in arrays:
+        for column in array.reshape(count, -1).T:
+            entry = np.ones(padded(count), array.dtype)
+            entry[:count] = column
+            found.append(entry)
+    return found
+
+
+def joined(columns: Sequence[np.ndarray], like: Any) -> np.ndarray:
+    """The inverse of `entries` for one array, of the shape of `like`."""
+    if len(like.shape) == 1:
+        return columns[0][: len(like)]
+    return np.stack([column[: len(like)] for column in columns], 1).reshape(like.shape)
+
+
 @functools.lru_cache(maxsize=256)
 def _applied(scalars: Scalars, lanes: int) -> tuple[llvm.Compiled, Any]:
     inputs, outputs = dtypes_of(scalars)

@@ -5,7 +5,6 @@ anything, by XLA, on any device. Fates and numbers agree within roundings; bits 
 engine, so a store is resumed with the one that began it.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,13 +12,11 @@ import numpy as np
 
 from eos_jax.checks import check_choice
 from eos_jax.loops.scalars import NotScalars
+from eos_jax.machine import engine_wanted
 from eos_jax.run import plain, registers
 from eos_jax.run.lane import Program
 
 ENGINES = ("auto", "registers", "plain")
-
-SWITCH = "EOS_JAX_ENGINE"
-"""Environment variable that names the engine where none is asked for."""
 
 
 class Choice(NamedTuple):
@@ -50,7 +47,7 @@ def choose(program: Program, dtype: str, platform: str, wanted: str = "auto") ->
       ValueError: if the engine wanted cannot run the program; the message says why.
     """
     if wanted == "auto":
-        wanted = os.environ.get(SWITCH, "auto")
+        wanted = engine_wanted()
     check_choice("engine", wanted, ENGINES)
     if wanted == "plain":
         return Choice("plain", "asked for")

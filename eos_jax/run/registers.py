@@ -7,6 +7,7 @@ there. The few that stopped at a minimum they will not stay at go on from there.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.outcomes import Outcome, near
 from eos_jax.run import lane as of_lane
 from eos_jax.run.lane import Lanes, Program
+from eos_jax.simulate import step_as_scalars
 
 _BUDGET = 2**16  # blocks in one call: some tenths of a second, so that signals and progress act
 
@@ -50,9 +52,8 @@ def prepared(program: Program, dtype: str) -> Prepared:
     Raises:
       NotScalars: if it is none; the text says why.
     """
-    reason = llvm.available()
-    if reason:
-        raise NotScalars(reason)
+    if not llvm.ready():
+        raise NotScalars(llvm.missing())
     found = _prepared(program._replace(width=1, groups=1), dtype)
     if isinstance(found, str):
         raise NotScalars(found)
@@ -87,9 +88,6 @@ def _lists(program, dtype):
         lane = of_lane.begin_one(program, params, hyper)
         return _in_order(program, lane), of_lane.seems_decided(program, lane)
 
-    def step(params, state, hyper):
-        return rule.step(objective, params, state, hyper)
-
     def look(params, start):
         here = near(objective, params, start, program.stop)
         return here, of_lane.gone(program, params)
@@ -102,14 +100,11 @@ def _lists(program, dtype):
         return of_lane.judged(program, lane, heed, horizon, within)
 
     leaves = _in_order(program, lane)
-    first = as_scalars(step, lane.params, lane.state, lane.hyper)
+    _, step = step_as_scalars(objective, rule, dtype)
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(part)) for part in leaves]
-    kinds = registers.dtypes_of(first)
-    if kinds[0][: sizes[0] + sizes[1]] != kinds[1]:
-        raise NotScalars("a step that changes the dtype of its state")
     began = as_scalars(begin, params, hyper)
     lists = tiles.Lists(
-        step=first,
+        step=step,
         look=as_scalars(look, lane.params, lane.start) if program.stop else None,
         observe=as_scalars(
             observe, lane.params, lane.state, lane.seen, lane.hyper, number, truth
@@ -165,7 +160,7 @@ def run_tile(
     on_round(count - int(valid.sum()))
     given = [starts[n] for n in sorted(objective.parameters)]
     given += [starts[n] for n in sorted(rule.hyperparameters)]
-    *leaves, stopped = registers.apply(ready.begin, _entries(given, count), count)
+    *leaves, stopped = registers.apply(ready.begin, registers.entries(given, count), count)
     steps = np.zeros(registers.padded(count), np.int32)
     going = np.flatnonzero(valid & ~stopped[:count])
     candidates = np.flatnonzero(valid & stopped[:count])
@@ -199,18 +194,6 @@ def run_tile(
     return results
 
 
-def _entries(arrays, count):
-    """For each entry of arrays of shape (lanes,) + ..., a padded array of its own."""
-    size = registers.padded(count)
-    found = []
-    for array in arrays:
-        for column in array.reshape(count, -1).T:
-            entry = np.ones(size, array.dtype)
-            entry[:count] = column
-            found.append(entry)
-    return found
-
-
 def _judge(ready, leaves, steps, chosen, horizon):
     """What is known of the chosen lanes where they stopped, and which have a minimum in reach."""
     lists, count = ready.lists, len(chosen)
@@ -230,8 +213,8 @@ def _judge(ready, leaves, steps, chosen, horizon):
     found = iter(registers.apply(ready.judge, [*here, taken, heed, last, within], count))
     known = {}
     for name, shape, _ in ready.results:
-        columns = [next(found)[:count] for _ in range(int(np.prod(shape, dtype=int)))]
-        known[name] = columns[0] if not shape else np.stack(columns, 1).reshape(count, *shape)
+        columns = [next(found) for _ in range(math.prod(shape))]
+        known[name] = registers.joined(columns, np.empty((count, *shape), np.uint8))
     return known, within[:count]
 
 
