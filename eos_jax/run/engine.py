@@ -530,7 +530,7 @@ def _sample(program, lane):
     index = lane.steps // program.every
     return Sample(
         program.objective, program.rule, lane.params, lane.state, lane.hyper, lane.steps, index,
-        program.method,
+        program.method, program.every,
     )  # fmt: skip
 
 
