@@ -44,6 +44,7 @@ class Bifurcation(NamedTuple):
         that is born is stable. NaN for a superstable point.
       residual: what is left of the equations.
       angle: theta of a Neimark-Sacker point, in (0, pi); else NaN.
+      state: of the rule at the point, to go on from.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Bifurcation(NamedTuple):
     coefficient: float
     residual: float
     angle: float = math.nan
+    state: Any = ()
 
     @property
     def found(self) -> bool:
@@ -160,9 +162,11 @@ def _polished(kind, system, free, point, hyper, period, guess=None):
     z = u[: z.size]
     matrix = np.asarray(tools.matrix(z, point, hyper, period))
     coefficient = _coefficient(kind, tools, z, point, hyper, period, matrix, angle)
-    params = {n: np.asarray(v)[()] for n, v in unflat(point, z)[0].items()}
-    multipliers = ordered(np.linalg.eigvals(matrix))
-    return Bifurcation(kind, value, period, params, multipliers, coefficient, residual, angle)
+    params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[()], unflat(point, z))
+    return Bifurcation(
+        kind, value, period, {n: params[n] for n in system.objective.parameters},
+        ordered(np.linalg.eigvals(matrix)), coefficient, residual, angle, state,
+    )  # fmt: skip
 
 
 def _none(kind, system, period):
@@ -215,6 +219,7 @@ def _eigenvectors(matrix, target):
 class _Tools(NamedTuple):
     """Compiled parts for one system and one free hyperparameter; the period is no constant."""
 
+    iterate: Callable
     cycle: Callable
     matrix: Callable
     tensors: Callable
@@ -297,7 +302,7 @@ def _tools(system: System, free: str) -> _Tools:
             matrix(u[:n], point, at, period),
         )  # fmt: skip
 
-    return _Tools(*map(jax.jit, (cycle, matrix, tensors, real_point, circle_point, arc)))
+    return _Tools(*map(jax.jit, (iterate, cycle, matrix, tensors, real_point, circle_point, arc)))
 
 
 def cascade(
@@ -362,8 +367,7 @@ def cascade(
 def _next_flip(system, tools, free, point, hyper, flip):
     """The flip of the cycle that a flip doubles into, or None."""
     period = flip.period
-    state = point[1]
-    at_flip = ({n: jnp.asarray(v) for n, v in flip.point.items()}, state)
+    at_flip = jax.tree.map(jnp.asarray, (dict(flip.point), flip.state))
 
     def cycle(base, h, p):
         z, matrix, _, residual = tools.cycle(base, {**hyper, free: jnp.asarray(h)}, p)
@@ -566,8 +570,18 @@ def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
 
 def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points):
     z, h, direction, matrix = first
-    rows, special = [(np.asarray(z), h, np.asarray(matrix), direction)], []
+    rows: list[Any] = [(np.asarray(z), h, np.asarray(matrix), direction)]
+    special: list[Bifurcation] = []
     step, end = size / 4, f"{points} points"
+
+    def half_way(z, h):
+        """From a point of the cycle to the one half a period on; none of an odd period."""
+        if period % 2:
+            return np.ones(1)
+        at = {**hyper, free: jnp.asarray(h)}
+        return np.asarray(tools.iterate(jnp.asarray(z), point, at, period // 2)) - np.asarray(z)
+
+    here = half_way(z, h)
     for _ in range(points - 1):
         while True:
             found = tools.arc(z, jnp.asarray(h), direction, step, scale, point, hyper, period)
@@ -585,9 +599,13 @@ def _follow(system, tools, free, point, hyper, period, first, scale, within, siz
         if not within[0] <= value <= within[1]:
             end = "the end of the interval"
             break
+        there = half_way(new, value)
+        if here @ there < 0:  # the two halves of the cycle have changed places
+            end = f"the flip that it is born at, of a cycle of period {period // 2}"
+            break
         special += _between(system, tools, free, point, hyper, period, rows[-1], row)
         rows.append(row)
-        z, h, direction = new, float(value), ahead
+        z, h, direction, here = new, float(value), ahead, there
         step = min(size, step * (1.5 if turned > 0.99 else 0.8))
     return rows, special, end
 

@@ -38,6 +38,7 @@ class Cycles(NamedTuple):
       multipliers: eigenvalues of the linearised p-th iterate, complex, shape (lanes, dimension),
         the largest first; NaN where none was found.
       residual: largest |f^p(z) - z|.
+      state: of the rule at the first points, to go on from.
     """
 
     found: np.ndarray
@@ -45,6 +46,7 @@ class Cycles(NamedTuple):
     points: dict[str, np.ndarray]
     multipliers: np.ndarray
     residual: np.ndarray
+    state: Any = ()
 
     @property
     def stable(self) -> np.ndarray:
@@ -97,18 +99,20 @@ def cycles(
     system = as_system(system, rule)
     with jax.enable_x64(True):
         points, hyper = lanes_of(system, starts, hyper)
-        z, matrix, residual, smallest, orbit = _tools(system).cycles(points, hyper, period)
-        names = system.objective.parameters
-        orbit = {n: np.asarray(orbit[n]) for n in names}
-        residual, smallest = np.asarray(residual), np.asarray(smallest)
-        scale = 1 + np.abs(np.asarray(z)).max(axis=1)
-        matrix = np.asarray(matrix)
+        many, orbits = _many(system)
+        matrix, residual, smallest, ends = many(points, hyper, period)
+        orbit = orbits(ends, hyper, period)
+        orbit = {n: np.asarray(orbit[n]) for n in system.objective.parameters}
+        size = np.max([np.abs(v.reshape(len(v), -1)).max(axis=1) for v in orbit.values()], axis=0)
+        matrix, residual, smallest, (_, state) = jax.tree.map(
+            np.asarray, (matrix, residual, smallest, ends)
+        )
     with np.errstate(invalid="ignore"):
-        found = (residual < 1e-9 * scale) & np.isfinite(matrix).all(axis=(1, 2))
+        found = (residual < 1e-9 * (1 + size)) & np.isfinite(matrix).all(axis=(1, 2))
     multipliers = np.full(matrix.shape[:2], np.nan, complex)
     if found.any():
         multipliers[found] = ordered(np.linalg.eigvals(matrix[found]))
-    return Cycles(found, np.where(found, smallest, 0), orbit, multipliers, residual)
+    return Cycles(found, np.where(found, smallest, 0), orbit, multipliers, residual, state)
 
 
 def embedded_cycles(
@@ -250,13 +254,9 @@ def newton(
     return u, length
 
 
-class _Tools(NamedTuple):
-    cycles: Callable
-
-
 @functools.lru_cache(maxsize=64)
-def _tools(system: System) -> _Tools:
-    """Compiled parts for one system."""
+def _many(system: System) -> tuple[Callable, Callable]:
+    """What is known of each cycle, and all its points; compiled for one system."""
 
     def one(point, hyper, period):
         step = flat_step(system, point, hyper)
@@ -266,8 +266,7 @@ def _tools(system: System) -> _Tools:
 
         z, _ = newton(lambda z: iterate(z) - z, flat(point))
         residual = jnp.max(jnp.abs(iterate(z) - z))
-        matrix = jax.jacfwd(iterate)(z)
-        # the closest return of a shorter period, if it is one
+        # the first return, if the period is shorter
         near = 1e-8 * (1 + jnp.max(jnp.abs(z)))
 
         def look(p, carry):
@@ -277,15 +276,20 @@ def _tools(system: System) -> _Tools:
             return now, jnp.where(back, p + 1, smallest)
 
         _, smallest = jax.lax.fori_loop(0, period, look, (z, jnp.zeros((), jnp.int32)))
+        return jax.jacfwd(iterate)(z), residual, smallest, unflat(point, z)
 
-        def record(z, _):
-            return step(z), unflat(point, z)[0]
+    def points_of(point, hyper, period):
+        def record(point, _):
+            return system.rule.step(system.objective, *point, hyper), point[0]
 
-        _, orbit = jax.lax.scan(record, z, length=period)
-        return z, matrix, residual, smallest, orbit
+        return jax.lax.scan(record, point, length=period)[1]
 
-    @functools.partial(jax.jit, static_argnums=2)
+    @jax.jit
     def many(points, hyper, period):
         return jax.vmap(lambda p, h: one(p, h, period))(points, hyper)
 
-    return _Tools(many)
+    @functools.partial(jax.jit, static_argnums=2)
+    def orbits(points, hyper, period):
+        return jax.vmap(lambda p, h: points_of(p, h, period))(points, hyper)
+
+    return many, orbits
