@@ -88,7 +88,9 @@ def dimension(point: Any) -> int:
 
 def generic(point: Any) -> list[jax.Array]:
     """A change of norm 1 with a part along every coordinate, the same for every orbit."""
-    parts = 1 + (np.arange(dimension(point)) * 0.6180339887498949) % 1  # no symmetry maps it to itself
+    parts = (
+        1 + (np.arange(dimension(point)) * 0.6180339887498949) % 1
+    )  # no symmetry maps it to itself
     return _cut(point, parts / np.linalg.norm(parts))
 
 

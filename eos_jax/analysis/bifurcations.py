@@ -130,9 +130,9 @@ def _polished(kind, system, free, point, hyper, period, guess=None):
     """The point by Newton's method from the cycle near a point; in double precision."""
     tools = _tools(system, free)
     z, matrix = guess if guess is not None else tools.cycle(point, hyper, period)[:2]
-    values, vectors = np.linalg.eig(np.asarray(matrix))
     if not np.isfinite(np.asarray(matrix)).all():
         return _none(kind, system, period)
+    values, vectors = np.linalg.eig(np.asarray(matrix))
     target = MULTIPLIERS[kind]
     if target is not None:
         chosen = np.argmin(np.abs(values - target))
@@ -561,9 +561,7 @@ def continuation(
 def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
     """The branch's direction at a regular cycle, by how the cycle moves with the parameter."""
     small = 1e-6 * scale
-    moved, *_ = tools.cycle(
-        unflat(point, z), {**hyper, free: jnp.asarray(h + small)}, period
-    )
+    moved, *_ = tools.cycle(unflat(point, z), {**hyper, free: jnp.asarray(h + small)}, period)
     direction = np.append((np.asarray(moved) - np.asarray(z)) / small * scale, 1.0)
     return direction / np.linalg.norm(direction)
 

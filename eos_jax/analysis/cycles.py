@@ -157,9 +157,7 @@ def embedded_cycles(
         mine = np.flatnonzero(found.found & (found.period == p))
         kept, seen = [], []
         for lane in mine:
-            points = np.concatenate(
-                [v[lane].reshape(p, -1) for v in found.points.values()], axis=1
-            )
+            points = np.concatenate([v[lane].reshape(p, -1) for v in found.points.values()], axis=1)
             near = tolerance * (1 + np.abs(points).max())
             if not any(np.abs(points[0] - other).max(axis=1).min() < near for other in seen):
                 kept.append(lane)

@@ -93,9 +93,7 @@ def _own_map(step, coordinates, name, defaults):
         after = (found,) if count == 1 and not isinstance(found, tuple | list) else found
         return {n: jnp.asarray(v, params[n].dtype) for n, v in zip(coordinates, after)}, state
 
-    objective = Objective(
-        f"coordinates of {name}", loss, coordinates, (1,) * count, ((),) * count
-    )
+    objective = Objective(f"coordinates of {name}", loss, coordinates, (1,) * count, ((),) * count)
     rule = Rule(
         name,
         lambda objective, params, hyper: (),

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from eos_jax.analysis.bifurcations import bifurcation, cascade
 from eos_jax.analysis.maps import own_map
 
+
 def period(orbit: ArrayLike, tolerance: float, longest: int = 64) -> np.ndarray:
     """Smallest p such that x_{t+p} = x_t within a tolerance, for all t that the orbit shows.
 

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax import curvature, fingerprint, measures
+from eos_jax import curvature, fingerprint, measures, returns
 from eos_jax.loops import advance_lanes
 from eos_jax.machine import COMPILER_OPTIONS
 from eos_jax.objectives.base import Objective
@@ -151,6 +151,9 @@ def _labels(program, observed):
         "steps": Label("steps until decided", "steps"),
         "loss": Label("loss at the last point"),
         "sharpness": Label("sharpness at the last point", "1/eta"),
+        "period": Label(
+            "period at the horizon; 0 if none was found, -1 if not looked for", "steps"
+        ),
         "curvature": Label("curvature that the rule judges by, at the last point", "1/eta"),
         "threshold": Label("stability threshold at the last point", "1/eta"),
         "sharpness_minimum": Label("sharpness of the minimum that the orbit ended at", "1/eta"),
@@ -173,7 +176,8 @@ def _first_step(program, params, hyper):
     params, state = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
     moved = _observe(program, lane._replace(params=params, state=state, steps=lane.steps + 1))
     decided = _seems_decided(program, moved)
-    results = _results(program, moved, decided, moved.steps, decided, moved.params, decided)
+    rest = (decided, moved.params, decided, _return(program, moved))
+    results = _results(program, moved, decided, moved.steps, *rest)
     sample = _sample(program, moved)
     observed = {name: o.finalize(moved.seen[name], sample) for name, o in program.observers}
     return results, observed, moved, decided
@@ -430,7 +434,7 @@ def _replay(program, lanes, horizon, heed):
     else:
         lanes, _ = jax.lax.fori_loop(0, BLOCK // chunk, one_chunk, carry)
     known = jax.vmap(lambda lane, *more: _results(program, lane, heed, horizon, *more))(
-        lanes, *_rests(program, lanes, horizon)
+        lanes, *_rests(program, lanes, horizon), _returns(program, lanes, horizon)
     )
     return known, lanes
 
@@ -468,7 +472,23 @@ def _rests(program, lanes, horizon):
     return within, minimum, within | resting
 
 
-def _results(program, lane, heed, horizon, within, minimum, resting):
+def _return(program, lane):
+    """The period of one lane from here on, if periods are asked for."""
+    stop = program.stop
+    if not (stop and stop.longest_period):
+        return ()
+    return returns.first_return(_sample(program, lane), stop.longest_period, stop.period_of)
+
+
+def _returns(program, lanes, horizon):
+    """Per lane: its period from here on; nothing is looked for where no lane is at the horizon."""
+    look = jax.vmap(functools.partial(_return, program))
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+                           jax.eval_shape(look, lanes))  # fmt: skip
+    return jax.lax.cond((lanes.steps >= horizon).any(), look, lambda lanes: nothing, lanes)
+
+
+def _results(program, lane, heed, horizon, within, minimum, resting, returned):
     """What is known of one lane at its last point, and whether that decides it."""
     stop, here = program.stop, _sample(program, lane)
     # the minimum in reach is judged, not the point that happens to lie beside it
@@ -498,6 +518,15 @@ def _results(program, lane, heed, horizon, within, minimum, resting):
             ((lane.steps >= horizon) & resting, Outcome.STATIONARY),
             (lane.steps >= horizon, Outcome.UNDECIDED),
         ]
+    if returned:
+        at_end = (lane.steps >= horizon) & ~_gone(program, lane.params)
+        decision[-1:-1] = [
+            (at_end & (returned.period > 0), Outcome.PERIODIC),
+            (at_end & returned.parting, Outcome.APERIODIC),
+        ]
+        still = decision[0][0] | (at_end & resting)
+        period = jnp.where(at_end, returned.period, -1)
+        results["period"] = jnp.where(still, 1, period).astype(jnp.int32)
     conditions, outcomes = zip(*decision)
     codes = [jnp.uint8(outcome) for outcome in outcomes]
     results["outcome"] = jnp.select(conditions, codes, jnp.uint8(Outcome.PENDING))

@@ -103,7 +103,11 @@ def test_states_with_counts_and_powers(x64, rule, hyper, size, rates):
     obj = eos.objectives.scalar_product((2, 2))
     run = jax.jit(
         lambda x: eos.simulate(
-            obj, {"x": x, "y": 0.6}, {"eta": 0.01, **hyper}, 200, rule=rule,
+            obj,
+            {"x": x, "y": 0.6},
+            {"eta": 0.01, **hyper},
+            200,
+            rule=rule,
             observe=lyapunov_spectrum(),
         )["exponent"]  # fmt: skip
     )
