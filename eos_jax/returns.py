@@ -2,8 +2,9 @@
 
 The orbit is watched for a while, so that its size is known, and from then on compared with the
 point where that ended. A cycle of period p comes back within a tolerance tied to that size and to
-the numbers' rounding after p steps, and after 2p, and not nearly so before. An orbit that only approaches a cycle, as near a
-bifurcation, does not, and is no more called aperiodic: for that, neighbours must have parted.
+the numbers' rounding after p steps, and after 2p, and not nearly so before. An orbit that only
+approaches a cycle, as near a bifurcation, does not, and is no more called aperiodic: for that,
+neighbours must have parted.
 """
 
 from typing import Any, NamedTuple

@@ -535,7 +535,7 @@ def continuation(
             raise ValueError(
                 f"Argument `within` must be an interval around {free} = {h}, but got {within}."
             )
-        z, matrix, length, residual = tools.cycle(point, hyper, period)
+        z, matrix, _length, residual = tools.cycle(point, hyper, period)
         if not (residual < 1e-9 * (1 + jnp.max(jnp.abs(z)))):
             raise ValueError(f"Argument `start` must be near a cycle of period {period}.")
         scale = high - low

@@ -72,7 +72,7 @@ def own_map(
       [0.0375 0.4   ]
     """
     chosen = tuple(sorted((defaults or {}).items()))
-    return _own_map(step, tuple(coordinates), name or step.__name__, chosen)
+    return _own_map(step, tuple(coordinates), name or getattr(step, "__name__", "map"), chosen)
 
 
 @functools.lru_cache(maxsize=256)

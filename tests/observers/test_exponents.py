@@ -109,7 +109,7 @@ def test_states_with_counts_and_powers(x64, rule, hyper, size, rates):
             200,
             rule=rule,
             observe=lyapunov_spectrum(),
-        )["exponent"]  # fmt: skip
+        )["exponent"]
     )
     found = np.asarray(run(jnp.asarray(2.0)))
     assert found.shape == (size,) and np.isfinite(found).all()
