@@ -18,10 +18,12 @@ from eos_jax.measures import as_measure
 from eos_jax.sample import Sample
 
 WATCHED = 256
-"""Steps at least before returns are looked for, over which neighbours may part."""
+"""Steps at least before returns are looked for, and again while they are."""
 
 PARTED = 1e3
-"""Factor by which neighbours must have parted to call an orbit aperiodic."""
+"""Factor by which neighbours must have parted, both times, to call an orbit aperiodic: a state that
+is still settling may let them part once.
+"""
 
 ROUNDINGS = 64
 """Of the coordinates: what a return may miss by, beside a part of the orbit's size."""
@@ -95,7 +97,8 @@ def first_return(sample: Sample, longest: int, measure: Any = None) -> Return:
     moving, low, high = advance(watch, watched, max(longest, WATCHED))
     reference = seen(moving[0])
     extent = _largest([b - a for a, b in zip(low, high)])
-    tolerance = eps**0.5 * extent + ROUNDINGS * eps * _largest([*low, *high])
+    largest = _largest([*low, *high])
+    tolerance = eps**0.5 * extent + ROUNDINGS * eps * largest
 
     def look(t, carry):
         moving, period, confirmed, nearest = carry
@@ -109,10 +112,13 @@ def first_return(sample: Sample, longest: int, measure: Any = None) -> Return:
         return moving, period, confirmed | again, nearest
 
     start = (moving, jnp.zeros((), jnp.int32), jnp.zeros((), bool), jnp.full_like(zero, jnp.inf))
-    (_, _, growth), period, confirmed, nearest = jax.lax.fori_loop(0, 2 * longest, look, start)
+    steps = max(2 * longest, WATCHED)
+    (_, _, growth), period, confirmed, nearest = jax.lax.fori_loop(0, steps, look, start)
+    first, second = moving[2], growth - moving[2]
+    parting = (jnp.minimum(first, second) > jnp.log(PARTED)) & (extent > eps**0.5 * largest)
     apart = nearest >= jnp.sqrt(tolerance * extent)
     period = jnp.where(confirmed & apart, period, 0).astype(jnp.int32)
-    return Return(period, (period == 0) & (growth > jnp.log(PARTED)))
+    return Return(period, (period == 0) & parting)
 
 
 def _largest(leaves):
