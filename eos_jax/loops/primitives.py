@@ -187,11 +187,11 @@ def _formula(name, function):
 
 def _larger(a, b):
     """The larger one; NaN if one is."""
-    return where((a != a) | (a > b), a, b)
+    return where((a.differs(a)) | (a > b), a, b)
 
 
 def _smaller(a, b):
-    return where((a != a) | (a < b), a, b)
+    return where((a.differs(a)) | (a < b), a, b)
 
 
 def _sign(x):
