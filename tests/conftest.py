@@ -53,6 +53,7 @@ def hurry(quick: bool):
     """
     if jax.config.read("jax_disable_most_optimizations") != quick:
         jax.config.update("jax_disable_most_optimizations", quick)
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(quick)  # for processes that tests start
         jax.clear_caches()
 
 
