@@ -21,6 +21,7 @@ def _by_hand(x, y, steps):
 @claim(
     statement="a minimum is kept from its first step if its sharpness is below 2/eta, else left",
     source="paper, Sec. 1 and 4.3; derived",
+    figure="fig2b",
 )
 def minima_are_kept_below_the_threshold(quick: bool) -> Measurement:
     """Starts at rounding distance from minima of 0.5 to 1.45 times the sharpness 2/eta.
@@ -51,6 +52,7 @@ def minima_are_kept_below_the_threshold(quick: bool) -> Measurement:
 @claim(
     statement="the fates of Fig. 2b's starts, and the steps to them, are those of a plain loop",
     source="paper, Fig. 2b and Sec. 4.3",
+    figure="fig2b",
 )
 def fates_of_figure_2b_by_a_plain_loop(quick: bool) -> Measurement:
     """Outcome, steps and last point of a grid of starts in [0, 4]^2 at eta = 0.2."""
@@ -75,6 +77,7 @@ def fates_of_figure_2b_by_a_plain_loop(quick: bool) -> Measurement:
 @claim(
     statement="Fig. 2a's orbit and its measures; above 2/eta, steps lie along the top eigenvector",
     source="paper, Fig. 2a",
+    figure="fig2a",
 )
 def orbit_of_figure_2a_by_a_plain_loop(quick: bool) -> Measurement:
     """What is recorded along the orbit from (2.5, 0.4001) at eta = 0.2, against NumPy.
@@ -121,6 +124,7 @@ def orbit_of_figure_2a_by_a_plain_loop(quick: bool) -> Measurement:
 @claim(
     statement="from flatter starts the sharpness rises through 2/eta, and ends below it",
     source="paper, Fig. 2a",
+    figure="fig2a",
 )
 def sharpness_rises_through_the_threshold(quick: bool) -> Measurement:
     """Step of the first crossing, steps above, peak and least loss, against the plain loop."""
