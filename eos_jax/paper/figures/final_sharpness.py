@@ -69,8 +69,8 @@ FIGURES = (
         [1, 1],
         [0.0, 5.0],
         "Final sharpness of 1/2 (1 - xy)^2 (copies {copies})" + _COMMON + ": spread out, in "
-        "contrast to figure 2b. Dark grey, one cell: stationary, the start at the saddle x = y = 0, "
-        "whose loss is 1/2." + _TAKEN_OVER + "5b.",
+        "contrast to figure 2b. Dark grey, single cells: stationary, starts that reach the saddle "
+        "x = y = 0, whose loss is 1/2." + _TAKEN_OVER + "5b.",
     ),
     _figure(
         "fig6",

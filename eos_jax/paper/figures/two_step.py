@@ -103,8 +103,8 @@ def _name(ax: Axes, a: np.ndarray, b: np.ndarray, constant: float, colour: str) 
         place, side = (a[i], 1.12), {"ha": "center", "va": "bottom"}
     elif a[i] >= 0.8:
         place, side = (0.81, b[i]), {"ha": "left", "va": "center"}
-    else:
-        place, side = (a[i] - 0.01, 0.02), {"ha": "right", "va": "bottom"}
+    else:  # to the right of where it leaves the minima
+        place, side = (a[i] + 0.008, 0.01), {"ha": "left", "va": "bottom"}
     ax.text(*place, text, color=colour, fontsize=8, clip_on=False, **side)
 
 
