@@ -37,6 +37,7 @@ class Link(NamedTuple):
     to: str
 
     def __str__(self) -> str:
+        """The text alone."""
         return self.text
 
 
@@ -221,9 +222,7 @@ def made_by(attrs: Mapping[str, Any]) -> dict[str, str]:
 
 def setting_rows(entry: FigureEntry) -> list[tuple[str, str, str]]:
     """A figure's settings: name, value, and whether the paper states it."""
-    return [
-        (name, written(value), entry.origins[name]) for name, value in entry.settings.items()
-    ]
+    return [(name, written(value), entry.origins[name]) for name, value in entry.settings.items()]
 
 
 def redraw(name: str) -> str:

@@ -79,9 +79,7 @@ class Figure(NamedTuple):
                 provenance.attributes(made, jax.local_devices()[0], self.title)
             )
         order = " ".join(map(str, (*found.coords, *found.data_vars)))
-        return found.assign_attrs(
-            {NAME: self.name, SETTINGS: json.dumps(settings), "order": order}
-        )
+        return found.assign_attrs({NAME: self.name, SETTINGS: json.dumps(settings), "order": order})
 
     def draw(self, dataset: xr.Dataset) -> Picture:
         """The picture."""

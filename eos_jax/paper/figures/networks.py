@@ -25,7 +25,7 @@ KRYLOV = 16
 """Dimension of the first Krylov space, in which the top eigenvalue is found as a rule."""
 
 RESIDUAL = 1e-3
-"""Of the eigenvalue that is sought, relative: three digits of it, as a rule more, are then exact."""
+"""Of the eigenvector, relative: three digits of the eigenvalue, as a rule more, are then exact."""
 
 ONE_STEP, TWO_STEPS = "#CC79A7", "#009E73"
 SKIPPED = 2
@@ -85,9 +85,7 @@ def runs(settings: Mapping[str, Any]) -> Callable[..., dict[str, np.ndarray]]:
         "step", loss=measures.loss, point=lambda sample: ravel_pytree(sample.params)[0]
     )
     descend = jax.jit(
-        lambda eta: eos.simulate(
-            objective, as_tree(first), eta, steps, observe=record, every=every
-        )
+        lambda eta: eos.simulate(objective, as_tree(first), eta, steps, observe=record, every=every)
     )
 
     def sharpness(point):

@@ -20,6 +20,7 @@ from eos_jax.paper.figures.base import Figure
 REGIONS = ("leaves the minima", "returns, same side", "changes side", "no (a, b) left")
 COLOURS = ("#FBE3C0", "#D6E6F4", "#E5E5E5", "#FFFFFF")
 
+
 def make(settings: Mapping[str, Any]) -> xr.Dataset:
     """Displacement by two exact steps on a grid, and some orbits."""
     eta = settings["eta"]
