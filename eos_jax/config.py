@@ -37,6 +37,8 @@ class Deciding(msgspec.Struct, forbid_unknown_fields=True):
 
     tolerance: float | None = None
     escape: float = ESCAPE
+    longest_period: int = 0
+    period_of: str | None = None
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True):
@@ -234,7 +236,7 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         )
     stop = configuration.stop
     if isinstance(stop, Deciding):
-        stop = Stop(stop.tolerance, stop.escape)
+        stop = Stop(stop.tolerance, stop.escape, stop.longest_period, stop.period_of)
     else:
         stop = Stop() if stop else None
     return {

@@ -99,7 +99,7 @@ def _simulate(objective, rule, params, hyper, steps, observers, every):
     def sample(state, step, index):
         step, index = jnp.asarray(step, jnp.int32), jnp.asarray(index, jnp.int32)
         params, rest = state
-        return Sample(objective, rule, params, rest, hyper, step, index)
+        return Sample(objective, rule, params, rest, hyper, step, index, every=every)
 
     def see(seen, sample):
         return {name: observers[name].update(seen[name], sample) for name in observers}

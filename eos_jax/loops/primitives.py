@@ -53,8 +53,12 @@ def from_jaxpr(closed: Any) -> Scalars:
 
 
 def written_out(
-    build: Builder, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+    build: Builder,
+    jaxpr: Any,
+    constants: Sequence[Any],
+    arguments: Sequence[np.ndarray],
+    wanted: Sequence[bool] | None = None,
+) -> list[Any]:
     """The outputs of a jaxpr, its equations added to the list.
 
     Args:
@@ -62,7 +66,9 @@ def written_out(
       jaxpr: what is written out.
       constants: values of its constants: arrays, or arrays of places.
       arguments: arrays of places, one for each input.
+      wanted: which outputs are; the others may be None, and what only they need is left out.
     """
+    wanted = wanted or [True] * len(jaxpr.outvars)
     known = dict(zip(jaxpr.invars, arguments))
     for variable, value in zip(jaxpr.constvars, constants):
         exact = variable.aval.dtype  # JAX keeps a NumPy constant in the dtype it had
@@ -75,16 +81,41 @@ def written_out(
             return _constants(build, np.asarray(atom.val, atom.aval.dtype))
         return known[atom]
 
-    for equation in jaxpr.eqns:
+    needed = {id(v) for v, want in zip(jaxpr.outvars, wanted) if want}
+    equations = []
+    for equation in reversed(jaxpr.eqns):
+        if any(id(variable) in needed for variable in equation.outvars):
+            equations.append(equation)
+            needed.update(id(atom) for atom in equation.invars)
+    for equation in reversed(equations):
         name = equation.primitive.name
-        if name not in PRIMITIVES:
+        if name not in PRIMITIVES and name not in _CALLS:
             raise NotScalars(f"`{name}`, which is no operation on scalars")
-        avals = [variable.aval for variable in equation.outvars]
         read_in = [read(atom) for atom in equation.invars]
-        found = PRIMITIVES[name](build, equation.params, avals, *read_in)
-        results = found if equation.primitive.multiple_results else [found]
+        if name in _CALLS:
+            of_it = [id(variable) in needed for variable in equation.outvars]
+            results = _called(build, name, equation.params, read_in, of_it)
+        else:
+            avals = [variable.aval for variable in equation.outvars]
+            found = PRIMITIVES[name](build, equation.params, avals, *read_in)
+            results = found if equation.primitive.multiple_results else [found]
         known |= dict(zip(equation.outvars, results))
-    return [read(atom) for atom in jaxpr.outvars]
+    return [read(atom) if want else None for atom, want in zip(jaxpr.outvars, wanted)]
+
+
+_CALLS = frozenset(
+    "jit pjit closed_call core_call custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr remat "
+    "remat2 checkpoint custom_lin".split()
+)
+
+
+def _called(build, name, params, values, wanted):
+    """The outputs of a function that is called."""
+    inner = params.get("jaxpr") or params.get("call_jaxpr") or params.get("fun_jaxpr")
+    if inner is None:
+        raise NotScalars(f"`{name}`")
+    constants = inner.consts if hasattr(inner, "consts") else ()
+    return written_out(build, getattr(inner, "jaxpr", inner), constants, values, wanted)
 
 
 def _are_places(value):
@@ -347,16 +378,6 @@ def _dot_general(build, params, avals, x, y):
     ]
     total = functools.reduce(lambda a, b: _expressions(build, lambda c, d: c + d, a, b), terms)
     return total.reshape(avals[0].shape)
-
-
-@_of("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat",
-     "remat2", "checkpoint", "custom_vjp_call_jaxpr", "custom_lin")  # fmt: skip
-def _call(name, build, params, avals, *values):
-    inner = params.get("jaxpr") or params.get("call_jaxpr") or params.get("fun_jaxpr")
-    if inner is None:
-        raise NotScalars(f"`{name}`")
-    constants = inner.consts if hasattr(inner, "consts") else ()
-    return written_out(build, getattr(inner, "jaxpr", inner), constants, values)
 
 
 def _region(closed, dtypes, shapes):

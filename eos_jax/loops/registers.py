@@ -17,21 +17,27 @@ from eos_jax.loops import llvm
 from eos_jax.loops.scalars import Scalars
 
 
-def lanes_in_flight(scalars: Scalars, dtype: str, kept: int) -> int:
+def lanes_in_flight(scalars: Scalars, dtype: str, moving: int) -> int:
     """How many lanes a loop works on at once: several registers of each value.
 
-    Registers hide each other's latency as long as what the loop keeps fits: three quarters of the
-    registers of the processor hold the state and constants, the others what is computed from them.
+    Registers hide each other's latency as long as what moves from step to step fits: three
+    quarters of the registers of the processor hold it, the others what is computed from it. A
+    long step waits on its own chains of operations, and gains more from company than it loses by
+    putting values aside.
 
     Args:
       scalars: the step.
       dtype: of the lanes.
-      kept: values of each lane that stay from step to step.
+      moving: values of each lane that change from step to step.
     """
-    registers, size = llvm.register_file()
-    fit = max(1, 3 * registers // (4 * max(kept, 1)))
-    several = min(8, 1 << (fit.bit_length() - 1))
+    count, size = llvm.register_file()
+    fit = 3 * count // (4 * max(moving, 1))
+    several = max(_LONG if len(scalars.operations) > _LONG_STEP else 2, fit)
+    several = min(8, 1 << (several.bit_length() - 1))
     return several * size // llvm.size_of(dtype)
+
+
+_LONG_STEP, _LONG = 32, 4  # operations of a step that is long, and registers it gains by; measured
 
 
 def dtypes_of(scalars: Scalars) -> tuple[list[str], list[str]]:
@@ -171,6 +177,6 @@ def advance(
       lanes: lanes in flight, which change no bit; by default as many as fit the registers.
       processor: what to compile for, as LLVM calls it; this one by default.
     """
-    lanes = lanes or lanes_in_flight(scalars, state[0].dtype.name, len(state) + len(constants))
+    lanes = lanes or lanes_in_flight(scalars, state[0].dtype.name, len(state))
     _, function = _advanced(scalars, len(state), lanes, processor)
     function(pointers([*state, *constants]), count, steps)

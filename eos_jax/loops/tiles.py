@@ -85,8 +85,7 @@ class Functions(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def functions(lists: Lists, processor: tuple[str, str] | None = None) -> Functions:
     """Machine code for tiles that do what some lists say."""
-    kept = lists.moving + lists.hyper
-    lanes = lanes_in_flight(lists.step, lists.dtypes[0], kept)
+    lanes = lanes_in_flight(lists.step, lists.dtypes[0], lists.moving)
     few = max(2, 2 * llvm.register_file()[1] // llvm.size_of(lists.dtypes[0]))
     few = min(few, lanes)
     module = "\n".join((_replay(lists, lanes, few), _run(lists, lanes), _unheeded(lists, lanes)))

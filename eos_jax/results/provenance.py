@@ -41,13 +41,21 @@ def describe(work: Job) -> dict[str, Any]:
         },
         "dims": list(grid.dims),
         "steps": work.steps,
-        "stop": work.stop._asdict() if work.stop is not None else None,
+        "stop": _deciding(work.stop),
         "dtype": work.dtype,
         "observe": sorted(name for name, _ in work.observers),
         "every": work.every if work.observers else None,
         "sharpness": work.sharpness,
         "keep": sorted(work.keep) if work.keep is not None else None,
     }
+
+
+def _deciding(stop):
+    """When lanes are decided; cycles only where they are looked for."""
+    if stop is None:
+        return None
+    cycles = ("longest_period", "period_of")
+    return {n: v for n, v in stop._asdict().items() if stop.longest_period or n not in cycles}
 
 
 def attributes(

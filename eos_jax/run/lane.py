@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax import curvature, fingerprint, measures
+from eos_jax import curvature, fingerprint, measures, returns
 from eos_jax.objectives.base import Objective
 from eos_jax.observers.base import Label, Observer, results_of
 from eos_jax.outcomes import (
@@ -127,6 +127,9 @@ def _labels(program, observed):
         "steps": Label("steps until decided", "steps"),
         "loss": Label("loss at the last point"),
         "sharpness": Label("sharpness at the last point", "1/eta"),
+        "period": Label(
+            "period at the horizon; 0 if none was found, -1 if not looked for", "steps"
+        ),
         "curvature": Label("curvature that the rule judges by, at the last point", "1/eta"),
         "threshold": Label("stability threshold at the last point", "1/eta"),
         "sharpness_minimum": Label("sharpness of the minimum that the orbit ended at", "1/eta"),
@@ -149,7 +152,8 @@ def _first_step(program, params, hyper):
     params, state = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
     moved = observe_one(program, lane._replace(params=params, state=state, steps=lane.steps + 1))
     decided = seems_decided(program, moved)
-    results = results_at(program, moved, decided, moved.steps, decided, moved.params, decided)
+    rest = (decided, moved.params, decided, return_of(program, moved))
+    results = results_at(program, moved, decided, moved.steps, *rest)
     sample = sample_of(program, moved)
     observed = {name: o.finalize(moved.seen[name], sample) for name, o in program.observers}
     return results, observed, moved, decided
@@ -177,6 +181,7 @@ def results_at(
     within: Any,
     minimum: Mapping[str, Any],
     resting: Any,
+    returned: returns.Return | tuple[()] = (),
 ) -> dict[str, jax.Array]:
     """What is known of one lane at its last point, and whether that decides it."""
     stop, here = program.stop, sample_of(program, lane)
@@ -207,6 +212,15 @@ def results_at(
             ((lane.steps >= horizon) & resting, Outcome.STATIONARY),
             (lane.steps >= horizon, Outcome.UNDECIDED),
         ]
+    if isinstance(returned, returns.Return):
+        at_end = (lane.steps >= horizon) & ~gone(program, lane.params)
+        decision[-1:-1] = [
+            (at_end & (returned.period > 0), Outcome.PERIODIC),
+            (at_end & returned.parting, Outcome.APERIODIC),
+        ]
+        still = decision[0][0] | (at_end & resting)
+        period = jnp.where(at_end, returned.period, -1)
+        results["period"] = jnp.where(still, 1, period).astype(jnp.int32)
     code = jnp.int32(Outcome.PENDING)
     for condition, outcome in reversed(decision):
         code = jnp.where(condition, jnp.int32(outcome), code)
@@ -234,6 +248,16 @@ def judged(
     objective, stop = program.objective, program.stop
     if stop is None:
         return results_at(program, lane, heed, horizon, within, lane.params, within)
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+        jax.eval_shape(functools.partial(return_of, program), lane),
+    )
+    returned = jax.lax.cond(
+        lane.steps >= horizon,
+        functools.partial(return_of, program),
+        lambda lane: nothing,
+        lane,
+    )
     minimum = jax.lax.cond(
         within,
         lambda params: dict(curvature.minimum_nearby(objective, params)),
@@ -241,14 +265,23 @@ def judged(
         dict(lane.params),
     )
     if objective.floor is None:
-        return results_at(program, lane, heed, horizon, within, minimum, within)
+        return results_at(program, lane, heed, horizon, within, minimum, within, returned)
     resting = jax.lax.cond(
         lane.steps >= horizon,
         functools.partial(at_rest, program),
         lambda params: jnp.zeros((), bool),
         dict(lane.params),
     )
-    return results_at(program, lane, heed, horizon, within, minimum, within | resting)
+    rest = within | resting
+    return results_at(program, lane, heed, horizon, within, minimum, rest, returned)
+
+
+def return_of(program: Program, lane: Lanes) -> returns.Return | tuple[()]:
+    """The period of one lane from here on, where cycles are asked for."""
+    stop = program.stop
+    if not (stop and stop.longest_period):
+        return ()
+    return returns.first_return(sample_of(program, lane), stop.longest_period, stop.period_of)
 
 
 def at_rest(program: Program, params: Mapping[str, jax.Array]) -> jax.Array:
@@ -280,7 +313,7 @@ def sample_of(program: Program, lane: Lanes) -> Sample:
     index = lane.steps // program.every
     return Sample(
         program.objective, program.rule, lane.params, lane.state, lane.hyper, lane.steps, index,
-        program.method,
+        program.method, program.every,
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ from eos_jax.run.lane import (
     meaning,
     observe_one,
     results_at,
+    return_of,
     seems_decided,
 )
 
@@ -290,7 +291,7 @@ def _replay(program, lanes, horizon, heed):
     else:
         lanes, _ = jax.lax.fori_loop(0, BLOCK // chunk, one_chunk, carry)
     known = jax.vmap(lambda lane, *more: results_at(program, lane, heed, horizon, *more))(
-        lanes, *_rests(program, lanes, horizon)
+        lanes, *_rests(program, lanes, horizon), _returns(program, lanes, horizon)
     )
     return known, lanes
 
@@ -320,6 +321,15 @@ def _rests(program, lanes, horizon):
         lanes.params,
     )
     return within, minimum, within | resting
+
+
+def _returns(program, lanes, horizon):
+    """Per lane: its period from here on; nothing is looked for where no lane is at the horizon."""
+    look = jax.vmap(functools.partial(return_of, program))
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(look, lanes)
+    )
+    return jax.lax.cond((lanes.steps >= horizon).any(), look, lambda lanes: nothing, lanes)
 
 
 def _observe_all(program, lanes, shown=None):

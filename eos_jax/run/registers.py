@@ -32,13 +32,14 @@ class Prepared(NamedTuple):
     Attributes:
       lists: what runs until lanes stop.
       begin: parameters, hyperparameters to all leaves and whether the start stops the lane.
-      judge: leaves, steps, heed, horizon, minimum in reach to results.
+      judge: leaves, steps, heed, horizon, minimum in reach to results; a function of JAX of such
+        arrays where that is no list.
       results: names, shapes and dtypes of the results, in order.
     """
 
     lists: tiles.Lists
     begin: Scalars
-    judge: Scalars
+    judge: Scalars | Callable
     results: tuple[tuple[str, tuple[int, ...], str], ...]
 
 
@@ -117,12 +118,44 @@ def _lists(program, dtype):
         every=program.every,
     )  # fmt: skip
     whole = _whole_lane(program, lane)
-    closed, found = jax.make_jaxpr(
-        lambda leaves, steps, *rest: judge(whole(leaves, steps), *rest), return_shape=True
-    )(leaves, number, truth, number, truth)
-    verdict = from_jaxpr(closed)
+
+    def verdict_of(leaves, steps, *rest):
+        return judge(whole(leaves, steps), *rest)
+
+    closed, found = jax.make_jaxpr(verdict_of, return_shape=True)(
+        leaves, number, truth, number, truth
+    )
+    try:
+        verdict = from_jaxpr(closed)
+    except NotScalars:  # many dimensions: a verdict is rare, and XLA's is as good
+        verdict = _by_xla(verdict_of, leaves, dtype)
     results = tuple((n, leaf.shape, leaf.dtype.name) for n, leaf in sorted(found.items()))
     return Prepared(lists, began, verdict, results)
+
+
+def _by_xla(verdict_of, leaves, dtype):
+    """A verdict on arrays of entries, compiled for portions of few sizes."""
+    structure = jax.tree.structure(leaves)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(leaves)]
+    every = jax.jit(jax.vmap(verdict_of))
+
+    def verdict(entries, count):
+        size = max(128, min(4096, 1 << (count - 1).bit_length()))
+        parts = []
+        for first in range(0, count, size):
+            cut = [np.resize(entry[first : first + size], size) for entry in entries]
+            columns = iter(cut)
+            whole = [
+                np.stack([next(columns) for _ in range(math.prod(shape))], 1).reshape(size, *shape)
+                for shape in shapes
+            ]
+            with jax.enable_x64(dtype == "float64"):
+                found = every(jax.tree.unflatten(structure, whole), *columns)
+            parts.append([np.asarray(leaf) for _, leaf in sorted(found.items())])
+        joined = [np.concatenate(leaf)[:count] for leaf in zip(*parts)]
+        return [entry for leaf in joined for entry in registers.entries([leaf], count)]
+
+    return verdict
 
 
 def _in_order(program, lane):
@@ -210,7 +243,13 @@ def _judge(ready, leaves, steps, chosen, horizon):
         start = here[lists.moving + lists.seen + lists.hyper :]
         within, _ = registers.apply(lists.look, [*here[: lists.params], *start], count)
     heed, last = np.ones(size, bool), np.full(size, horizon, np.int32)
-    found = iter(registers.apply(ready.judge, [*here, taken, heed, last, within], count))
+    given = [*here, taken, heed, last, within]
+    of_all = ready.judge
+    found = iter(
+        registers.apply(of_all, given, count)
+        if isinstance(of_all, Scalars)
+        else of_all(given, count)
+    )
     known = {}
     for name, shape, _ in ready.results:
         columns = [next(found) for _ in range(math.prod(shape))]

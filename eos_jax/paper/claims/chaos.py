@@ -9,8 +9,9 @@ import numpy as np
 
 import eos_jax as eos
 from eos_jax import observers, theory
+from eos_jax.analysis import FEIGENBAUM
 from eos_jax.analysis.lyapunov import lyapunov_exponent
-from eos_jax.analysis.periods import FEIGENBAUM, doubling, doublings, period, splitting_point
+from eos_jax.analysis.periods import doubling, doublings, period, splitting_point
 from eos_jax.paper.claims.base import Measurement, claim, corrected, predicate
 from eos_jax.paper.claims.runs import COUPLED, sharpness
 
@@ -204,7 +205,7 @@ def _balanced(n):
 
 @functools.cache
 def _cascade(n, count):
-    return doublings(_balanced(n), 0.9, 2 / n, 0.25 / n, count)
+    return doublings(_balanced(n), 1.0, 2 / n, count)
 
 
 @claim(
