@@ -70,7 +70,7 @@ def _left_out(gap: np.ndarray, top: float) -> str:
         "without a gap": ~np.isfinite(gap),
     }
     words = [
-        f"{_percent(np.count_nonzero(mine), gap.size)} {where}"
+        f"{_percent(int(mine.sum()), gap.size)} {where}"
         for where, mine in parts.items()
         if mine.any()
     ]

@@ -100,12 +100,12 @@ def _name(ax: Axes, a: np.ndarray, b: np.ndarray, constant: float, colour: str) 
     i = shown[-1]
     text = f"{constant:g}"
     if b[i] > 1.0:
-        place, side = (a[i], 1.12), {"ha": "center", "va": "bottom"}
+        place, side = (a[i], 1.12), ("center", "bottom")
     elif a[i] >= 0.8:
-        place, side = (0.81, b[i]), {"ha": "left", "va": "center"}
+        place, side = (0.81, b[i]), ("left", "center")
     else:  # to the right of where it leaves the minima
-        place, side = (a[i] + 0.008, 0.01), {"ha": "left", "va": "bottom"}
-    ax.text(*place, text, color=colour, fontsize=8, clip_on=False, **side)
+        place, side = (a[i] + 0.008, 0.01), ("left", "bottom")
+    ax.text(*place, text, color=colour, fontsize=8, ha=side[0], va=side[1])
 
 
 FIGURES = (
