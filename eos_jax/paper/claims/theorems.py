@@ -130,6 +130,7 @@ def theorem_3_1_largest_step(quick: bool) -> Measurement:
 @claim(
     statement="the final sharpness lies in (2/eta - 20/3 eta, 2/eta)",
     source="paper, Corollary 3.1",
+    figure="fig2b",
 )
 def corollary_3_1_final_sharpness(quick: bool) -> Measurement:
     """The extremes of (2/eta - S)/eta over the sampled starts of Theorem 3.1."""
@@ -171,6 +172,7 @@ def intervals_follow_from_each_other(quick: bool) -> Measurement:
 @claim(
     statement="one start, many step sizes: each ends within 20/3 eta below its own 2/eta",
     source="paper, Corollary 3.2",
+    figure="fig2a",
 )
 def corollary_3_2_adaptivity(quick: bool) -> Measurement:
     """A minimum of sharpness 26 beside the start, and eta from 0.08 to 0.12 in one sweep."""
@@ -324,6 +326,7 @@ def sharpness_at_minima_of_scalars(quick: bool) -> Measurement:
 @claim(
     statement="x_E^2 = (sqrt(eta^-2 - 4) + 1/eta)/2, y_E = 1/x_E has sharpness 2/eta",
     source="paper, Sec. 3",
+    figure="fig2a",
 )
 def eos_minimum_sharpness(quick: bool) -> Measurement:
     """The sharpness of the full Hessian at the EoS minimum for eta from 1e-3 to 0.49."""
@@ -356,6 +359,7 @@ def exact_map_in_cd(quick: bool) -> Measurement:
 @claim(
     statement="x_i'^2 - x_j'^2 = (x_i^2 - x_j^2)(1 - eta^2 r^2 P^2/(x_i^2 x_j^2)) for n scalars",
     source="derived",
+    figure="fig1c",
 )
 def imbalance_shrinks_exactly(quick: bool) -> Measurement:
     """Every pair along an orbit of five free scalars."""
@@ -388,6 +392,7 @@ def one_step_map_to_leading_order(quick: bool) -> Measurement:
 @claim(
     statement="a'' = a-4b^2k^3 + O(e^4.5), b'' = b+8abk-16b^3 + O(e^4) at eta = b = e, a = e^1.5",
     source="paper, Sec. 3",
+    figure="fig4",
 )
 def two_step_map_to_leading_order(quick: bool) -> Measurement:
     """The orders of the errors of a'' and b'' as e shrinks."""
@@ -414,6 +419,7 @@ def _orders_of_map(claimed, steps):
 @claim(
     statement="b^2 = a k/2 + k^4/16 + C exp(8a/k^3) solves db/da = (16 b^3 - 8abk)/(4 b^2 k^3)",
     source="paper, Sec. 3",
+    figure="fig3",
 )
 def two_step_ode_is_solved(quick: bool) -> Measurement:
     """The derivative of the solutions against the slope, and the slope against the two-step map.
@@ -439,6 +445,7 @@ def two_step_ode_is_solved(quick: bool) -> Measurement:
 @claim(
     statement="two-step orbits fall onto the parabola: b^2/(a k/2 + k^4/16) -> 1 as a k -> 0",
     source="paper, Sec. 3",
+    figure="fig4",
 )
 def orbits_join_the_parabola(quick: bool) -> Measurement:
     """-b_t b_{t+1} over the parabola on six orbits that have joined it, carried to a k = 0."""
@@ -462,6 +469,7 @@ def orbits_join_the_parabola(quick: bool) -> Measurement:
 @claim(
     statement="degree 2, 1/2 (1 - xy)^2: b^2 = 4 (C - a^2)/k^2: ellipses, from a_0 to -a_0",
     source="paper, Sec. 4.1",
+    figure="fig5a",
 )
 def degree_2_follows_ellipses(quick: bool) -> Measurement:
     """-b_t b_{t+1} along orbits that begin near b = 0, over the ellipse, carried to a = 0."""
