@@ -16,7 +16,6 @@ import numpy as np
 from eos_jax.loops import llvm
 from eos_jax.loops.scalars import Scalars
 
-
 IN_FLIGHT = 8
 """Registers of lanes that a loop works on at once, so that they hide each other's latency."""
 
