@@ -387,8 +387,8 @@ def arora_root_loss_flow(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="normalised GD, 1/2 (1 - xy)^2: x^2 - y^2 obeys D' = -D/sqrt(D^2 + 4) up to t = 1",
-    source="derived from the flow dX/dt = -1/4 grad log lambda of Arora et al. 2022; t = eta^2 steps",
+    statement="normalised GD, 1/2 (1 - xy)^2: after t = 1, x^2 - y^2 as D' = -D/sqrt(D^2 + 4) says",
+    source="Arora et al. 2022, t = eta^2 steps of the flow dX/dt = -1/4 grad log lambda; derived",
 )
 def arora_normalised_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
