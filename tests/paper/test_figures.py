@@ -293,7 +293,7 @@ def test_elu_sharpens_through_the_edge_at_each_step_size_and_settles_below():
 
 
 TINY = {
-    "sizes": [6, 5, 5, 1],
+    "sizes": [6, 5, 1],
     "activation": "elu",
     "bias": True,
     "data": "gaussian",

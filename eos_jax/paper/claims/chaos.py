@@ -115,7 +115,7 @@ def figure_7b_first_splitting(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="Fig. 7b: chaos frozen at a = 2.5; period 4, 2, 1 frozen at and along its orbit",
+    statement="Fig. 7b: frozen chaos at a = 2.5; periods 4, 2, 1, frozen and along it",
     source="paper, Fig. 7b and 7c",
     figure="fig7c",
 )

@@ -121,7 +121,10 @@ def stopping_point_is_not_the_minimum(quick: bool) -> Measurement:
         f"{large.tolist()} by {np.abs(off[2]).max():.1g}"
     )
     right = np.abs(np.concatenate(off[1:])).max()
-    return corrected(abs(float(off[0][-1])), float(right), 1e-8, note)
+    stopped = abs(float(off[0][-1]))
+    found = corrected(stopped, float(right), 1e-8, note)
+    low, high = (0.01, 0.04) if quick else (0.06, 0.1)  # it goes with 1/eta^2
+    return found if low < stopped < high else found._replace(error=float("inf"))
 
 
 def _gaps_where_it_stops(model, start, etas):
