@@ -81,8 +81,8 @@ def test_the_eigenvalues_printed_in_the_paper_need_their_erratum(points):
 def test_the_power_iteration_of_optax_is_another_thing(paper, points, x64):
     """It returns the eigenvalue largest in modulus; ours the largest, at the same points."""
     params, eigenvalues = points
-    wrong = np.flatnonzero(-eigenvalues[:, 0] > 1.1 * eigenvalues[:, -1])[:20]
-    assert len(wrong) == 20
+    wrong = np.flatnonzero(-eigenvalues[:, 0] > 1.1 * eigenvalues[:, -1])[:5]
+    assert len(wrong) == 5
     for i in wrong:
         matrix = jnp.asarray(oracle.product_hessian([*[params["x"][i]] * 2, *[params["y"][i]] * 2]))
         theirs, _ = optax.power_iteration(matrix, num_iters=2000, error_tolerance=1e-12)

@@ -97,6 +97,7 @@ def test_it_compiles_maps_and_keeps_every_dtype(make, arguments):
                     np.testing.assert_allclose(params[n][k], single[n], rtol=2000 * eps)
 
 
+@pytest.mark.long  # that lanes are single points is tested above
 @every_rule
 def test_a_batch_of_one_is_the_single_point(make, arguments, x64):
     rule = make(**arguments)

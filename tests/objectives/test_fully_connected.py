@@ -224,7 +224,7 @@ def test_initial_weights_of_other_objectives():
         initial_parameters(deep, jax.random.key(0), factors=(1.0, 2.0, 3.0))
 
 
-@pytest.mark.long  # figure 1a in small is in every run, without the rates
+@pytest.mark.long  # the figure of networks is drawn, quickly, in every run
 def test_a_relu_network_sharpens_to_the_edge_and_no_further():
     """Progressive sharpening to 2/eta, the paper's figure 1a in small."""
     obj = fully_connected((10, 30, 30, 30, 1), data="gaussian", samples=20)
