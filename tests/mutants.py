@@ -497,8 +497,8 @@ MUTANTS = (
     ),
     Mutant(
         "start_is_step_one", "run/lane.py",
-        "lane = Lanes(params, state, hyper, jnp.zeros((), jnp.int32)",
-        "lane = Lanes(params, state, hyper, jnp.ones((), jnp.int32)",
+        "lane = Lanes(params, state, dict(hyper), jnp.zeros((), jnp.int32)",
+        "lane = Lanes(params, state, dict(hyper), jnp.ones((), jnp.int32)",
         ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
