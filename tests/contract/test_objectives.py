@@ -19,9 +19,11 @@ SIZES = ("scalar_product", "quadratic_regression", "uv_model")
 
 CASES = [
     pytest.param(
-        family.make, settings, id=f"{name}({settings})",
+        family.make,
+        settings,
+        id=f"{name}({settings})",
         marks=pytest.mark.long if name in SIZES and number > 1 else (),
-    )  # fmt: skip
+    )
     for name, family in sorted(registry.items())
     for number, settings in enumerate(family.examples)
 ]
