@@ -37,6 +37,8 @@ class Deciding(msgspec.Struct, forbid_unknown_fields=True):
 
     tolerance: float | None = None
     escape: float = ESCAPE
+    longest_period: int = 0
+    period_of: str | None = None
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,6 +58,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
       combine: "product" or "zip" of the axes.
       dtype: "float64" or "float32".
       tile: lanes computed and written at once.
+      engine: "auto", "registers" or "plain"; see `eos_jax.sweep`.
     """
 
     steps: int
@@ -70,11 +73,13 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     combine: Literal["product", "zip"] = "product"
     dtype: Literal["float64", "float32"] = "float64"
     tile: int | None = None
+    engine: Literal["auto", "registers", "plain"] = "auto"
 
 
 _CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
             "dtype": ("float64", "float32"),
-            "sharpness": ("auto", "exact", "power", "lanczos", "false")}  # fmt: skip
+            "sharpness": ("auto", "exact", "power", "lanczos", "false"),
+            "engine": ("auto", "registers", "plain")}  # fmt: skip
 
 
 def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
@@ -231,7 +236,7 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         )
     stop = configuration.stop
     if isinstance(stop, Deciding):
-        stop = Stop(stop.tolerance, stop.escape)
+        stop = Stop(stop.tolerance, stop.escape, stop.longest_period, stop.period_of)
     else:
         stop = Stop() if stop else None
     return {
@@ -247,6 +252,7 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         "combine": configuration.combine,
         "dtype": configuration.dtype,
         "tile": configuration.tile,
+        "engine": configuration.engine,
     }
 
 

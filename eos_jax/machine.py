@@ -48,3 +48,12 @@ def workers(devices: list[jax.Device]) -> list[jax.Device]:
     if len(devices) == 1 and devices[0].platform == "cpu":
         return devices * cores()
     return devices
+
+
+ENGINE = "EOS_JAX_ENGINE"
+"""Environment variable that names the engine where none is asked for."""
+
+
+def engine_wanted() -> str:
+    """The engine that the environment names: "auto" if it names none."""
+    return os.environ.get(ENGINE, "auto")

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import check_count
 from eos_jax.objectives.base import Objective, Parameters, lift, loss_of_first_copies
 
 
@@ -42,8 +43,8 @@ DESCRIPTIONS = {
     Outcome.PENDING: "not computed yet",
     Outcome.CONVERGED: "within tolerance of a minimum that is stable under the rule",
     Outcome.DIVERGED: "a parameter beyond the escape radius or not finite",
-    Outcome.PERIODIC: "reserved",
-    Outcome.APERIODIC: "reserved",
+    Outcome.PERIODIC: "at the horizon on a cycle, which was gone round twice",
+    Outcome.APERIODIC: "at the horizon on no cycle up to the longest period, neighbours parting",
     Outcome.UNDECIDED: "the horizon came first",
     Outcome.INVALID: "the start was not finite",
     Outcome.STATIONARY: "at the horizon at rest, at a point that is no stable minimum",
@@ -70,10 +71,16 @@ class Stop(NamedTuple):
         the fall of the loss from the start where the objective's floor is not known. None: 1e-12
         in float64, 1e-9 in float32, the square of some hundred roundings of the residual.
       escape: modulus of a parameter beyond which the orbit counts as diverged.
+      longest_period: of the cycles looked for at the horizon; 0 for none, when what goes on for
+        ever is undecided. See `eos_jax.returns`.
+      period_of: the measure that must return, or its name; the parameters by default. The loss, for
+        example, where parameters drift along a symmetry.
     """
 
     tolerance: float | None = None
     escape: float = ESCAPE
+    longest_period: int = 0
+    period_of: Any = None
 
 
 class Origin(NamedTuple):
@@ -99,7 +106,8 @@ def checked(stop: Stop, dtype: Any) -> Stop:
     for name, value in (("tolerance", tolerance), ("escape", stop.escape)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"Argument `{name}` must be positive and finite, but got {value}.")
-    return Stop(float(tolerance), float(stop.escape))
+    check_count("longest_period", stop.longest_period, least=0)
+    return stop._replace(tolerance=float(tolerance), escape=float(stop.escape))
 
 
 def excess_loss(objective: Objective, params: Parameters) -> jax.Array:

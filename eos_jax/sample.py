@@ -24,6 +24,7 @@ class Sample(NamedTuple):
       index: how many samples came before.
       method: how the sharpness of a model without closed form is measured; see
         `eos_jax.curvature.sharpness`.
+      every: steps from one sample to the next.
     """
 
     objective: Objective
@@ -34,6 +35,7 @@ class Sample(NamedTuple):
     step: jax.Array
     index: jax.Array
     method: str | None = "auto"
+    every: int = 1
 
 
 Measure = Callable[[Sample], jax.Array]

@@ -20,8 +20,10 @@ from jax.core import Tracer
 
 from eos_jax import rules
 from eos_jax.checks import check_count
-from eos_jax.loops import advance, advance_lanes
-from eos_jax.machine import COMPILER_OPTIONS, workers
+from eos_jax.loops import advance, advance_lanes, llvm, registers
+from eos_jax.loops.primitives import as_scalars, from_jaxpr
+from eos_jax.loops.scalars import NotScalars, Scalars
+from eos_jax.machine import COMPILER_OPTIONS, cores, engine_wanted, workers
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
 from eos_jax.observers import Observer, as_observers, final_point
 from eos_jax.rules import Rule
@@ -101,7 +103,7 @@ def _simulate(objective, rule, params, hyper, steps, observers, every):
     def sample(state, step, index):
         step, index = jnp.asarray(step, jnp.int32), jnp.asarray(index, jnp.int32)
         params, rest = state
-        return Sample(objective, rule, params, rest, hyper, step, index)
+        return Sample(objective, rule, params, rest, hyper, step, index, every=every)
 
     def see(seen, sample):
         return {name: observers[name].update(seen[name], sample) for name in observers}
@@ -176,9 +178,84 @@ def iterate(
         hyper = {name: jnp.broadcast_to(value, lanes) for name, value in hyper.items()}
         if any(isinstance(leaf, Tracer) for leaf in (*hyper.values(), *starts.values())):
             ends = _iterate(objective, rule, starts, hyper, steps)
+        elif (lists := _in_registers(objective, rule, starts)) is not None:
+            ends = _by_lists(objective, rule, lists, starts, hyper, steps)
         else:
             ends = _on_all_cores(objective, rule, starts, hyper, steps)
     return {name: ends[name] for name in objective.parameters}
+
+
+@functools.lru_cache(maxsize=256)
+def step_as_scalars(objective: Objective, rule: Rule, dtype: str) -> tuple[Scalars, Scalars]:
+    """A rule's start and step on an objective, as lists of scalar operations.
+
+    Args:
+      objective: what is descended.
+      rule: how.
+      dtype: of the parameters.
+
+    Returns:
+      The start: parameters and hyperparameters to parameters and state; and the step: parameters,
+      state, hyperparameters to parameters, state.
+
+    Raises:
+      NotScalars: if they are none.
+    """
+    with jax.enable_x64(dtype == "float64"):
+        params = {
+            name: jax.ShapeDtypeStruct(shape, dtype)
+            for name, shape in zip(objective.parameters, objective.shapes)
+        }
+        hyper = {
+            name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
+            for name in rule.hyperparameters
+        }
+
+        def begin(params, hyper):
+            return params, rule.init(objective, params, hyper)
+
+        closed, begun = jax.make_jaxpr(begin, return_shape=True)(params, hyper)
+        step = as_scalars(functools.partial(rule.step, objective), *begun, hyper)
+    state, _ = registers.dtypes_of(step)
+    if state[: len(step.outputs)] != registers.dtypes_of(step)[1]:
+        raise NotScalars("a step that changes the dtype of its state")
+    return from_jaxpr(closed), step
+
+
+def _in_registers(objective, rule, params):
+    """The lists for lanes on the CPU; None where another way is wanted or needed."""
+    one = next(iter(params.values()))
+    if any(device.platform != "cpu" for device in one.devices()) or engine_wanted() == "plain":
+        return None
+    try:
+        return step_as_scalars(objective, rule, one.dtype.name) if llvm.ready() else None
+    except NotScalars:
+        return None
+
+
+def _by_lists(objective, rule, lists, params, hyper, steps):
+    """All lanes in registers, a part of them on every core."""
+    start, step = lists
+    given = [params[name] for name in sorted(params)] + [hyper[name] for name in sorted(hyper)]
+    count = len(given[0])
+    entries = registers.entries([np.asarray(leaf) for leaf in given], count)
+    begun = registers.apply(start, entries, count)
+    constants = entries[len(entries) - len(hyper) :]
+    pieces = cores() if count * steps >= _WORTH_THREADS else 1
+    size = registers.padded(-(-count // pieces))
+
+    def run(first):
+        cut = lambda arrays: [array[first : first + size] for array in arrays]  # noqa: E731
+        registers.advance(step, cut(begun), cut(constants), min(size, count - first), steps)
+
+    with ThreadPoolExecutor(pieces) as pool:
+        list(pool.map(run, range(0, count, size)))
+    ends, place = {}, 0
+    for name in sorted(params):
+        columns = math.prod(params[name].shape[1:])
+        ends[name] = jnp.asarray(registers.joined(begun[place : place + columns], params[name]))
+        place += columns
+    return ends
 
 
 def _iterate(objective, rule, params, hyper, steps):

@@ -14,15 +14,16 @@ from tqdm.auto import tqdm
 
 from eos_jax import curvature, machine, measures, rules
 from eos_jax.checks import check_choice, check_count
+from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
 from eos_jax.results import labels, provenance, store
 from eos_jax.rules import Rule
-from eos_jax.run import engine
 from eos_jax.run.backends import threads
+from eos_jax.run.engine import choose
 from eos_jax.run.grid import make_grid, tile_shape, tiles
-from eos_jax.run.job import Job, default_tile
+from eos_jax.run.job import Job, bare_program, default_tile
 from eos_jax.run.job import results as results_of
 
 DTYPES = ("float64", "float32")
@@ -45,6 +46,7 @@ def sweep(
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
+    engine: str = "auto",
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Run every start with every set of hyperparameters until its fate is decided.
@@ -72,6 +74,9 @@ def sweep(
       force: resume a store although versions, device or XLA's options differ.
       tile: lanes that are computed and written at once; by default chosen for the device.
       devices: where to run; by default all local devices of the default backend.
+      engine: "registers" runs steps that are lists of scalar operations as machine code of the
+        CPU, "plain" runs anything by XLA; "auto" takes registers where it can. Which one ran, and
+        why, is in the attributes.
       progress: show a progress bar; by default on a terminal or in a notebook.
 
     Returns:
@@ -113,7 +118,7 @@ def sweep(
         tuple(keep) if keep is not None else None,
     )  # fmt: skip
     _check_names(job)
-    return _run(job, "Orbits", out, force, tile, devices, progress)
+    return _run(job, "Orbits", out, force, tile, devices, progress, engine)
 
 
 def orbits(
@@ -193,11 +198,15 @@ def orbits(
     return _run(job, "Orbits, step by step,", out, force, tile, devices, progress)
 
 
-def _run(job, words, out, force, tile, devices, progress) -> xr.Dataset:
+def _run(job, words, out, force, tile, devices, progress, engine="auto") -> xr.Dataset:
     """Run what is not done of a job, into memory or a store, and open the result."""
     workers = machine.workers(list(devices or jax.local_devices()))
+    choice = choose(bare_program(job), job.dtype, workers[0].platform, engine)
+    job = job._replace(engine=choice.engine)
     title = f"{words} of {job.objective.name} under {job.rule.name}"
-    attrs = provenance.attributes(provenance.describe(job), workers[0], title, job.rule.remark)
+    attrs = provenance.attributes(
+        provenance.describe(job), workers[0], title, job.rule.remark, choice
+    )
     plan = labels.layout(job, attrs)
     block = tile_shape(job.grid.shape, tile or default_tile(job, workers))
     if out is None:
@@ -259,8 +268,8 @@ class _Below:
 
 def _check_counts(steps, every, tile) -> None:
     check_count("steps", steps, least=0)
-    if steps >= 2**31 - engine.BLOCK:
-        raise ValueError(f"Argument `steps` must be below 2^31 - {engine.BLOCK}, but got {steps}.")
+    if steps >= 2**31 - BLOCK:
+        raise ValueError(f"Argument `steps` must be below 2^31 - {BLOCK}, but got {steps}.")
     check_count("every", every, least=1)
     if tile is not None:
         check_count("tile", tile, least=1)

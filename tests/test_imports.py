@@ -12,7 +12,8 @@ ROOT = Path(eos_jax.__file__).parent
 
 ROOMS = (
     "fingerprint", "checks", "registry", "objectives", "curvature", "sample", "measures", "rules",
-    "observers", "outcomes", "machine", "loops", "simulate", "run", "results", "sweep",
+    "machine", "loops", "tangents", "observers", "outcomes", "returns", "simulate", "run",
+    "results", "sweep",
     "",  # the package itself: what users see of the rooms above
     "analysis", "theory", "plots", "paper", "config", "cli",
 )  # fmt: skip

@@ -26,8 +26,8 @@ SURFACE = {
         discover from_optax gradient_descent gradient_noise heavy_ball is_step_size label_noise
         lion make nadam nesterov normalised_gradient_descent radam register registry rmsprop
         sign_gradient_descent stability yogi""",
-    "observers": """Label Observer as_observers count final_point first_crossing make maximum
-        minimum register registry trace""",
+    "observers": """Label Observer as_observers count final_point first_crossing lyapunov
+        lyapunov_spectrum make maximum minimum register registry trace""",
 }  # fmt: skip
 """What users may rely on: a name added or taken away here is a decision, not an accident."""
 

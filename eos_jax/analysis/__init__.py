@@ -1,1 +1,30 @@
 """What orbits mean: how they repeat, how they diverge, what a limit is when steps shrink."""
+
+from eos_jax.analysis.bifurcations import (
+    FEIGENBAUM,
+    Bifurcation,
+    Branch,
+    bifurcation,
+    cascade,
+    continuation,
+    ratios,
+)
+from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
+from eos_jax.analysis.maps import System, henon, logistic, own_map
+
+__all__ = [
+    "FEIGENBAUM",
+    "Bifurcation",
+    "Branch",
+    "Cycles",
+    "System",
+    "bifurcation",
+    "cascade",
+    "continuation",
+    "cycles",
+    "embedded_cycles",
+    "henon",
+    "logistic",
+    "own_map",
+    "ratios",
+]

@@ -1,21 +1,13 @@
-"""How an orbit repeats: its period, where a cycle doubles, where a sampled curve splits in two.
+"""How an orbit repeats: its period, where a cycle doubles, where a sampled curve splits in two."""
 
-A cycle of a one-parameter family of maps x' = f(x, parameter) doubles where its multiplier, the
-derivative of the p-th iterate, passes -1. There the cycle is found by Newton on the pair of
-equations f^p(x) = x, (f^p)'(x) = -1, which is regular although the cycle itself is about to go.
-"""
-
+import inspect
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eos_jax.loops import advance
-
-FEIGENBAUM = 4.669201609102990
-"""Limit of the ratio of successive doubling intervals of maps with a quadratic maximum."""
+from eos_jax.analysis.bifurcations import bifurcation, cascade
+from eos_jax.analysis.maps import own_map
 
 
 def period(orbit: ArrayLike, tolerance: float, longest: int = 64) -> np.ndarray:
@@ -49,10 +41,8 @@ def period(orbit: ArrayLike, tolerance: float, longest: int = 64) -> np.ndarray:
     return result
 
 
-def doubling(
-    step: Callable, p: int, x: float, parameter: float, iterations: int = 60
-) -> tuple[float, float]:
-    """The parameter at which a cycle of period p doubles, by Newton from a nearby cycle.
+def doubling(step: Callable, p: int, x: float, parameter: float) -> tuple[float, float]:
+    """The parameter at which a cycle of period p of a map of the line doubles: a flip.
 
     f^p(x) = x,  (f^p)'(x) = -1
 
@@ -61,7 +51,6 @@ def doubling(
       p: period of the cycle that doubles.
       x: a point near the cycle.
       parameter: a value near the doubling.
-      iterations: Newton steps at most.
 
     Returns:
       (x, parameter) at the doubling, float64; NaN where Newton does not settle.
@@ -71,70 +60,38 @@ def doubling(
       >>> print(round(r, 9))
       3.0
     """
-    with jax.enable_x64(True):
-        unknowns = jnp.array([x, parameter], jnp.float64)
-        equations, slopes = _doubling_equations(step)
-        for _ in range(iterations):
-            move = jnp.linalg.solve(slopes(unknowns, p), equations(unknowns, p))
-            unknowns = unknowns - move
-            size = float(jnp.max(jnp.abs(move)))
-            if not size > 1e-15 * float(jnp.max(jnp.abs(unknowns))):  # settled, or NaN
-                break
-        x, parameter = (float(v) for v in unknowns)
-    return (x, parameter) if size < 1e-9 else (float("nan"), float("nan"))
+    system, name, free = _of_the_line(step)
+    found = bifurcation("flip", system, {name: x}, {free: parameter}, free, p)
+    return float(found.point[name]), found.parameter
 
 
-def _doubling_equations(step):
-    def iterate(x, parameter, p):
-        return advance(lambda x: step(x, parameter), x, p)
-
-    def equations(unknowns, p):
-        x, parameter = unknowns
-        tangent = jnp.ones_like(x)
-        end, slope = jax.jvp(lambda x: iterate(x, parameter, p), (x,), (tangent,))
-        return jnp.stack([end - x, slope + 1])
-
-    return jax.jit(equations), jax.jit(jax.jacfwd(equations))
-
-
-def doublings(step: Callable, x: float, parameter: float, offset: float, count: int) -> list[float]:
-    """The parameters of a whole cascade: cycles of period 1, 2, 4, ... double one after another.
-
-    Each is looked for where the last two and Feigenbaum's constant put it, from a point of the
-    cycle found by iterating a little before it.
+def doublings(step: Callable, x: float, parameter: float, count: int) -> list[float]:
+    """The parameters of a whole cascade of a map of the line; see `eos_jax.analysis.cascade`.
 
     Args:
       step: (x, parameter) -> x', a JAX function of scalars.
-      x: a start that is attracted by the cycles.
+      x: a point near the first cycle.
       parameter: a value near the first doubling.
-      offset: roughly the distance from the first to the second, its sign included.
       count: how many.
 
     Returns:
       The parameters, in order.
 
     Example:
-      >>> found = doublings(lambda x, r: r * x * (1 - x), 0.3, 3.0, 0.45, 3)
+      >>> found = doublings(lambda x, r: r * x * (1 - x), 0.6, 2.9, 3)
       >>> print([round(r, 6) for r in found])
       [3.0, 3.44949, 3.54409]
 
     Source: Feigenbaum 1978, "Quantitative universality for a class of nonlinear transformations".
     """
-    found = []
-    with jax.enable_x64(True):
-        settle = jax.jit(
-            lambda parameter: advance(
-                lambda x: step(x, parameter), jnp.asarray(x, jnp.float64), 20_000
-            )
-        )
-        guess, gap = parameter, offset
-        for level in range(count):
-            before = guess - 0.1 * gap
-            found.append(doubling(step, 2**level, float(settle(before)), guess)[1])
-            if level:
-                gap = (found[-1] - found[-2]) / FEIGENBAUM
-            guess = found[-1] + gap
-    return found
+    system, name, free = _of_the_line(step)
+    found = cascade(system, {name: x}, {free: parameter}, count, free)
+    return [point.parameter for point in found]
+
+
+def _of_the_line(step):
+    name, free = inspect.signature(step).parameters
+    return own_map(step, [name]), name, free
 
 
 def splitting_point(parameter: ArrayLike, curve: ArrayLike, lower: float, upper: float) -> float:

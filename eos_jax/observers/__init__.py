@@ -10,6 +10,7 @@ import pkgutil
 
 from eos_jax.observers.base import Label, Observer, as_observers, make, register, registry
 from eos_jax.observers.crossings import count, first_crossing
+from eos_jax.observers.exponents import lyapunov, lyapunov_spectrum
 from eos_jax.observers.extremes import maximum, minimum
 from eos_jax.observers.traces import final_point, trace
 
@@ -23,6 +24,8 @@ __all__ = [
     "count",
     "final_point",
     "first_crossing",
+    "lyapunov",
+    "lyapunov_spectrum",
     "make",
     "maximum",
     "minimum",

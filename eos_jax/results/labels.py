@@ -13,8 +13,8 @@ import xarray as xr
 from eos_jax.outcomes import FLAGS
 from eos_jax.rules import is_step_size
 from eos_jax.run import job
-from eos_jax.run.engine import Result, fill_of
 from eos_jax.run.job import Job
+from eos_jax.run.lane import Result, fill_of
 
 Coordinate = tuple[tuple[str, ...], np.ndarray, dict[str, Any]]
 

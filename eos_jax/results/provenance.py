@@ -16,13 +16,14 @@ import jax
 import numpy as np
 
 from eos_jax import fingerprint
-from eos_jax.run import engine, job
+from eos_jax.run import job, lane
+from eos_jax.run.engine import Choice
 from eos_jax.run.job import Job
 
 RECORDED_PACKAGES = ("eos_jax", "jax", "jaxlib", "numpy")
 
-MATCHING = ("configuration", "dtype", "platform", "device", "xla_flags", "eos_jax_version",
-            "jax_version", "jaxlib_version")  # fmt: skip
+MATCHING = ("configuration", "dtype", "platform", "device", "engine", "xla_flags",
+            "eos_jax_version", "jax_version", "jaxlib_version")  # fmt: skip
 """What has to agree for a resumed sweep to continue bit for bit."""
 
 
@@ -33,14 +34,14 @@ def describe(work: Job) -> dict[str, Any]:
         "objective": {"name": objective.name, **objective.settings, "floor": objective.floor},
         "data_sha256": {n: fingerprint.of_arrays({n: v}) for n, v in objective.data.items()},
         "rule": {"name": rule.name, **rule.settings},
-        "mathematics_sha256": engine.meaning(job.bare_program(work), work.dtype).sha256,
+        "mathematics_sha256": lane.meaning(job.bare_program(work), work.dtype).sha256,
         "axes": {
             name: {"along": grid.along.get(name), **_summary(value)}
             for name, value in grid.values.items()
         },
         "dims": list(grid.dims),
         "steps": work.steps,
-        "stop": work.stop._asdict() if work.stop is not None else None,
+        "stop": _deciding(work.stop),
         "dtype": work.dtype,
         "observe": sorted(name for name, _ in work.observers),
         "every": work.every if work.observers else None,
@@ -49,8 +50,20 @@ def describe(work: Job) -> dict[str, Any]:
     }
 
 
+def _deciding(stop):
+    """When lanes are decided; cycles only where they are looked for."""
+    if stop is None:
+        return None
+    cycles = ("longest_period", "period_of")
+    return {n: v for n, v in stop._asdict().items() if stop.longest_period or n not in cycles}
+
+
 def attributes(
-    configuration: dict[str, Any], device: jax.Device, title: str, remark: str = ""
+    configuration: dict[str, Any],
+    device: jax.Device,
+    title: str,
+    remark: str = "",
+    choice: Choice = Choice("plain", "by default"),  # noqa: B008  an immutable default
 ) -> dict[str, Any]:
     """Attributes of the dataset: the configuration and what ran it."""
     text = json.dumps(configuration, sort_keys=True, default=_plain)
@@ -64,6 +77,8 @@ def attributes(
         "dtype": configuration["dtype"],
         "device": device.device_kind,
         "platform": f"{device.platform} {platform.machine()}",
+        "engine": choice.engine,
+        "engine_reason": choice.why,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         **{f"{name}_version": package_version(name) for name in RECORDED_PACKAGES},
     }

@@ -196,12 +196,15 @@ def _adam_step(objective, params, state, hyper):
     second = _averages(state.second, {n: slope[n] ** 2 for n in slope}, hyper["b2"])
     b1_power, b2_power = state.b1_power * hyper["b1"], state.b2_power * hyper["b2"]
 
+    # a division is dear: one for each correction, not one for each parameter
+    whole, square = hyper["eta"] / (1 - b1_power), 1 / (1 - b2_power)
+
     def moved(name):
-        size = jnp.sqrt(second[name] / (1 - b2_power)) + hyper["eps"]
-        move = first[name] / (1 - b1_power) / size
+        size = jnp.sqrt(second[name] * square) + hyper["eps"]
+        move = whole * first[name] / size
         if "weight_decay" in hyper:
-            move = move + hyper["weight_decay"] * params[name]
-        return params[name] - hyper["eta"] * move
+            move = move + hyper["eta"] * hyper["weight_decay"] * params[name]
+        return params[name] - move
 
     state = Moments(first, second, b1_power, b2_power)
     return {name: moved(name) for name in objective.parameters}, state

@@ -17,7 +17,7 @@ from eos_jax.objectives.base import Objective
 from eos_jax.observers.base import Observer
 from eos_jax.outcomes import Stop
 from eos_jax.rules import Rule
-from eos_jax.run import engine
+from eos_jax.run import engine, lane
 from eos_jax.run.grid import Grid, Tile, starts
 from eos_jax.simulate import tile_width
 
@@ -38,6 +38,7 @@ class Job(NamedTuple):
       every: steps between samples.
       sharpness: how it is measured; None for not at all.
       keep: names of the results wanted; None for all.
+      engine: what runs it, "registers" or "plain"; see `eos_jax.run.engine`.
     """
 
     objective: Objective
@@ -50,6 +51,7 @@ class Job(NamedTuple):
     every: int
     sharpness: str | None
     keep: tuple[str, ...] | None
+    engine: str = "plain"
 
 
 def precision(job: Job) -> contextlib.AbstractContextManager:
@@ -57,7 +59,7 @@ def precision(job: Job) -> contextlib.AbstractContextManager:
     return jax.enable_x64(job.dtype == "float64")
 
 
-def program(job: Job, lanes: int, platform: str) -> engine.Program:
+def program(job: Job, lanes: int, platform: str) -> lane.Program:
     """The program for tiles of so many lanes: groups that fit the cache, or fill an accelerator."""
     most = tile_width(job.objective, job.rule, job.dtype) if platform == "cpu" else 2**18
     # a single lane compiles to other instructions, which round differently; where parameters are
@@ -65,20 +67,20 @@ def program(job: Job, lanes: int, platform: str) -> engine.Program:
     width = min(most, max(1 if any(job.objective.shapes) else 16, lanes))
     # without observers one program serves every horizon
     every, samples = (job.every, job.steps // job.every + 1) if job.observers else (1, 0)
-    return engine.Program(
+    return lane.Program(
         job.objective, job.rule, job.stop, job.observers, every, samples, job.sharpness,
         job.keep, width, -(-lanes // width),
     )  # fmt: skip
 
 
-def bare_program(job: Job) -> engine.Program:
+def bare_program(job: Job) -> lane.Program:
     """The program without the shape of its buffers, on which what it means does not depend."""
     return program(job, 1, "cpu")._replace(width=1, groups=1)
 
 
-def results(job: Job) -> dict[str, engine.Result]:
+def results(job: Job) -> dict[str, lane.Result]:
     """Names, shapes, dtypes and labels of what each lane yields."""
-    return engine.meaning(bare_program(job), job.dtype).results
+    return lane.meaning(bare_program(job), job.dtype).results
 
 
 def default_tile(job: Job, workers: list[jax.Device]) -> int:
@@ -112,5 +114,6 @@ def compute(
     """
     with precision(job), jax.default_device(device):
         begin = starts(job.grid, tile, job.rule.hyperparameters)
-        found = engine.run_tile(program(job, lanes, device.platform), begin, job.steps, on_round)
+        what = program(job, lanes, device.platform)
+        found = engine.run_tile(job.engine, what, begin, job.steps, on_round)
     return {name: values.reshape(tile.shape + values.shape[1:]) for name, values in found.items()}

@@ -9,6 +9,7 @@ import pytest
 
 import eos_jax as eos
 from eos_jax import observers, rules
+from eos_jax.loops import llvm
 from tests.rules.examples import LABELLED, numbers
 
 START = {"x": np.array([1.2, 1.5]), "y": 0.4}
@@ -28,15 +29,22 @@ RULES = [
 def compilations():
     """The programs compiled meanwhile, as a list that grows."""
     found = []
+    native = llvm.compiled
+
+    def counted(*args):
+        found.append("llvm")
+        return native(*args)
 
     def listener(event, seconds, **_):
         if event == "/jax/core/compile/backend_compile_duration":
             found.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listener)
+    llvm.compiled = counted
     try:
         yield found
     finally:
+        llvm.compiled = native
         jax.monitoring.unregister_event_duration_listener(listener)
 
 

@@ -11,7 +11,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import rules
 from eos_jax.loops import base, fused
-from eos_jax.run import engine
+from eos_jax.run import lane, plain, registers
 
 pytestmark = pytest.mark.optimised
 
@@ -23,13 +23,13 @@ STOP = eos.Stop(1e-12, 1e6)
 
 def program(width, groups, horizon=3000, stop=STOP, rule=None, observers=(), every=1, keep=None):
     objective = eos.objectives.scalar_product((2, 2))
-    return engine.Program(
+    return lane.Program(
         objective, rule or rules.gradient_descent(), stop, tuple(observers), every,
         horizon // every + 1, "auto", keep, width, groups,
     )  # fmt: skip
 
 
-def run(width, groups, starts=STARTS, horizon=3000, **settings):
+def run(width, groups, starts=STARTS, horizon=3000, engine=plain, **settings):
     with jax.enable_x64(starts["eta"].dtype == np.float64):
         return engine.run_tile(program(width, groups, horizon, **settings), starts, horizon)
 
@@ -72,24 +72,25 @@ def test_bits_do_not_depend_on_the_order_of_lanes(wanted):
 
 
 def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, monkeypatch):
-    monkeypatch.setattr(engine, "_PORTION", 1)
+    monkeypatch.setattr(plain, "_PORTION", 1)
     assert_equal(run(32, 13), wanted)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "devices", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
-)
-def test_bits_do_not_depend_on_the_number_of_devices(devices, wanted, tmp_path):
+@pytest.mark.parametrize(("devices", "engine"), [(2, "plain"), (3, "registers")])
+def test_bits_do_not_depend_on_the_number_of_devices(devices, engine, wanted, tmp_path):
     program = f"""
 import jax; jax.config.update("jax_num_cpu_devices", {devices})
 import numpy as np, eos_jax as eos
 assert len(jax.devices()) == {devices}
 axes = {{"y": np.linspace(0.1, 0.5, 17), "x": np.linspace(3, 3.4, 23), "eta": 0.2}}
-ds = eos.sweep(eos.objectives.scalar_product((2, 2)), axes, steps=3000, tile=40)
+obj = eos.objectives.scalar_product((2, 2))
+ds = eos.sweep(obj, axes, steps=3000, tile=40, engine="{engine}")
 np.savez("found.npz", **{{name: values.values.ravel() for name, values in ds.items()}})
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, env=dict(os.environ))
+    if engine == "registers":
+        wanted = run(391, 1, engine=registers)
     assert_equal(dict(np.load(tmp_path / "found.npz")), wanted)
 
 
@@ -97,13 +98,13 @@ def test_decides_at_the_first_step_of_a_plain_loop(wanted):
     """Point by point with `simulate`'s rule of the game, for lanes that are decided early."""
     early = np.flatnonzero(wanted["steps"] <= 20)
     assert len(early) > 50
-    for lane in early[::7]:
-        x, y, steps = X[lane], Y[lane], 0
+    for one in early[::7]:
+        x, y, steps = X[one], Y[one], 0
         while max(abs(x), abs(y)) <= 1e6:
             g = 0.2 * x * y * ((x * y) ** 2 - 1)
             x, y, steps = x - g * y, y - g * x, steps + 1
-        assert wanted["outcome"][lane] == 2
-        assert wanted["steps"][lane] == steps
+        assert wanted["outcome"][one] == 2
+        assert wanted["steps"][one] == steps
 
 
 @pytest.mark.parametrize("horizon", [0, 1, 31, 32, 33, 64, 95])
@@ -155,5 +156,5 @@ def test_reports_every_lane_once():
     seen = []
     starts = {**STARTS, "x": np.where(np.arange(X.size) % 50 == 0, np.nan, X)}
     with jax.enable_x64(True):
-        engine.run_tile(program(64, 7), starts, 3000, seen.append)
+        plain.run_tile(program(64, 7), starts, 3000, seen.append)
     assert sum(seen) == pytest.approx(X.size)

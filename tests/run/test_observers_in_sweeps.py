@@ -14,7 +14,7 @@ import xarray as xr
 
 import eos_jax as eos
 from eos_jax import Outcome, observers
-from eos_jax.run import engine
+from eos_jax.run import lane, plain
 from tests import oracle
 
 pytestmark = pytest.mark.optimised
@@ -88,7 +88,7 @@ def test_there_are_lanes_of_every_fate():
     outcome, steps, *_ = expected(1)
     assert set(outcome) == {Outcome.CONVERGED, Outcome.DIVERGED, Outcome.UNDECIDED}
     assert min(np.sum(outcome == kind) for kind in set(outcome)) >= 5
-    assert len(np.unique(steps % engine.BLOCK)) > 20  # decided anywhere in a block
+    assert len(np.unique(steps % plain.BLOCK)) > 20  # decided anywhere in a block
 
 
 @pytest.mark.parametrize("every", STRIDES)
@@ -126,8 +126,8 @@ def test_a_trace_ends_at_the_deciding_step(every):
     assert np.array_equal(known, np.where(gone, times < taken, times <= taken))
     assert np.array_equal(known[:, alike], ~np.isnan(xs)[:, alike])
     final = flat(found.x_final.values)
-    for lane in np.flatnonzero(~gone & (taken % every == 0)):
-        assert rows[taken[lane] // every, lane] == final[lane]
+    for one in np.flatnonzero(~gone & (taken % every == 0)):
+        assert rows[taken[one] // every, one] == final[one]
 
 
 @pytest.mark.parametrize("every", STRIDES)
@@ -336,18 +336,18 @@ def test_without_observers_nothing_is_carried_along():
     """Beside points, step size and the number of steps; and `every` changes no operation."""
 
     def text(every, *, observed=()):
-        program = engine.Program(
+        program = lane.Program(
             PAPER, eos.rules.gradient_descent(), eos.Stop(1e-9, 1e6), observed, every, 5, "auto",
             None, 16, 1,
         )  # fmt: skip
         start = {n: np.ones(16, np.float32) for n in ("x", "y")}
-        lanes = engine.begin.eval_shape(program, start, {"eta": np.ones(16, np.float32)})
-        return lanes, str(engine.run.trace(program, lanes, 1, 1, 9).jaxpr)
+        lanes = plain.begin.eval_shape(program, start, {"eta": np.ones(16, np.float32)})
+        return lanes, str(plain.run.trace(program, lanes, 1, 1, 9).jaxpr)
 
-    lanes, plain = text(1)
+    lanes, bare = text(1)
     assert len(jax.tree.leaves(lanes)) == 4
-    assert plain == text(7)[1]
-    assert plain != text(7, observed=(("top", observers.maximum()),))[1]
+    assert bare == text(7)[1]
+    assert bare != text(7, observed=(("top", observers.maximum()),))[1]
 
 
 # However the work is cut -------------------------------------------------------------------------
