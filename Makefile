@@ -30,7 +30,7 @@ test-fast: $(VENV)/ready
 	$(PYTEST) -m 'not slow and not long' $(or $(TESTS),tests)
 
 test-long: $(VENV)/ready
-	$(PYTEST) -m '' $(TESTS)
+	$(PYTEST) -m '' --optimised $(TESTS)
 
 claims: $(VENV)/ready
 	$(BIN)/eos-jax reproduce claims --out build/claims

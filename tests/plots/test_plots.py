@@ -50,8 +50,18 @@ def test_every_dataset_is_drawn(name, dataset):
         assert [*ax.lines, *ax.collections, *ax.texts], ax
 
 
+EVERY_TIME = ("a map", "heavy ball", "three axes", "along eta", "one lane", "Adam", "zipped orbits")
+"""Datasets of each kind; the others are drawn as everything by `make test-long`."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SWEEPS, *ORBITS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in EVERY_TIME else pytest.mark.long)
+        for name in (*SWEEPS, *ORBITS)
+    ],
+)
 def test_every_dataset_is_drawn_as_everything_it_can_be(name, dataset):
     data = dataset(name)
     known = plots.kinds(data)
