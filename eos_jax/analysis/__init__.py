@@ -11,6 +11,7 @@ from eos_jax.analysis.bifurcations import (
 )
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
 from eos_jax.analysis.maps import System, henon, logistic, own_map
+from eos_jax.analysis.orbit_diagrams import orbit_diagram
 
 __all__ = [
     "FEIGENBAUM",
@@ -25,6 +26,7 @@ __all__ = [
     "embedded_cycles",
     "henon",
     "logistic",
+    "orbit_diagram",
     "own_map",
     "ratios",
 ]
