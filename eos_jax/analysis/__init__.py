@@ -9,6 +9,15 @@ from eos_jax.analysis.bifurcations import (
     continuation,
     ratios,
 )
+from eos_jax.analysis.boundaries import (
+    basin_entropy,
+    boundary,
+    box_counting,
+    refined_map,
+    resolution_scaling,
+    uncertainty,
+    wada,
+)
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
 from eos_jax.analysis.maps import System, henon, logistic, own_map
 from eos_jax.analysis.orbit_diagrams import orbit_diagram
@@ -19,7 +28,10 @@ __all__ = [
     "Branch",
     "Cycles",
     "System",
+    "basin_entropy",
     "bifurcation",
+    "boundary",
+    "box_counting",
     "cascade",
     "continuation",
     "cycles",
@@ -29,4 +41,8 @@ __all__ = [
     "orbit_diagram",
     "own_map",
     "ratios",
+    "refined_map",
+    "resolution_scaling",
+    "uncertainty",
+    "wada",
 ]
