@@ -21,6 +21,7 @@ from eos_jax.analysis.boundaries import (
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
 from eos_jax.analysis.maps import System, henon, logistic, own_map
 from eos_jax.analysis.orbit_diagrams import orbit_diagram
+from eos_jax.analysis.trust import trust
 
 __all__ = [
     "FEIGENBAUM",
@@ -43,6 +44,7 @@ __all__ = [
     "ratios",
     "refined_map",
     "resolution_scaling",
+    "trust",
     "uncertainty",
     "wada",
 ]
