@@ -23,15 +23,20 @@ import jax
 import numpy as np
 
 import eos_jax as eos
-from benchmarks import peers
+from benchmarks import breadth, peers
 from eos_jax.machine import cores
 
 MODELS = {"(2, 2)": (2, 2), "4": 4}
 REACH = {
-    "P1 (2, 2)": "0.6", "P1 4": "0.35", "P2 NumPy": "50", "P2 numba prange": "20",
-    "P2 torch.compile": "10", "P2 jit(vmap(scan))": "10", "P3 seconds": "60", "P3 GiB": "2",
-    "P5": "flat", "P6 seconds": "5", "P7": "flat",
+    "P1 (2, 2)": ("0.88", "0.97"), "P1 4": ("0.82", "0.95"), "P2 NumPy": ("C", "C"),
+    "P2 numba prange": ("C", "C"), "P2 torch.compile": ("C", "C"),
+    "P2 jit(vmap(scan))": ("C", "C"), "P3 seconds": ("", ""), "P3": ("6", "3"),
+    "P3 GiB": ("2", ""), "P5": ("flat", ""), "P6 seconds": ("2", "1.2"), "P7": ("flat", ""),
+    "P8 least": ("1", "3"), "P8 mean": ("5", "10"), "P9 bare": ("0.85", "0.95"),
+    "P9 examined": ("0.75", "0.9"), "P10 maximum": ("1.5", "1.25"), "P10 exponent": ("4", "3"),
+    "P11": ("3", "2"), "P12": ("0.95", "1"),
 }  # fmt: skip
+"""What performance should reach, and what would be as good as it gets."""
 
 
 def in_turns(programs, repeats):
@@ -76,12 +81,14 @@ def core_kernel(report, size):
     lanes, steps = size["lanes"], size["steps"]
     for dtype in ("float64", "float32"):
         try:
-            library = peers.build_c(dtype)
+            peers.build_c(dtype)
+            compiles = True
         except (RuntimeError, subprocess.CalledProcessError) as error:
             report.say(f"P1: no C kernel to compare with: {error}")
-            library = None
+            compiles = False
         for name, model in MODELS.items():
             params, eta = starts(model, dtype, lanes)
+            library = peers.best_c(dtype, params, eta) if compiles else None
             run = ours(model, params, eta, dtype)
             programs = {"eos_jax": lambda run=run: run(steps)}
             if library is not None:
@@ -106,7 +113,8 @@ def against_peers(report, size):
     run = ours((2, 2), params, eta, "float64")
     short = max(4, steps // 32)  # the peers are slow; their cost per step does not depend on steps
     try:
-        limit = {"C": partial(peers.c_kernel, peers.build_c("float64"), params, eta, steps)}
+        library = peers.best_c("float64", params, eta)
+        limit = {"C": partial(peers.c_kernel, library, params, eta, steps)}
     except (RuntimeError, subprocess.CalledProcessError):
         limit = {}
     for name, peer in found.items():
@@ -145,11 +153,31 @@ def whole_map(report, size):
     with tempfile.TemporaryDirectory() as folder:
         larger = [f"--set=axes.{axis}.num={n}" for axis in "xy"]
         sweep, memory = child([*command, "sweep", config, "--out", "map.zarr", *larger], folder)
+        work = sum(
+            float(part.sum(dtype=float)) for part in _rows_of(Path(folder) / "map.zarr", "steps")
+        )
         picture = ["plot", "map.zarr", "--kind", "outcome", "--out", "map.png"]
         plot, plot_memory = child([*command, *picture], folder)
     report.say(f"P3: {n} x {n}, horizon 10,000: sweep {sweep:.1f} s, picture {plot:.1f} s")
     report.row("P3 seconds", f"fig. 7a, {n} x {n}, start to picture", sweep + plot)
+    try:
+        params, eta = starts((2, 2), "float64", size["lanes"])
+        library = peers.best_c("float64", params, eta)
+        _, seconds = in_turns(
+            {"C": partial(peers.c_kernel, library, params, eta, size["steps"])}, size["repeats"]
+        )
+        of_c = seconds["C"] / (size["lanes"] * size["steps"]) * work
+        report.row("P3", f"over C's time for its {work:.2g} lane-steps", (sweep + plot) / of_c)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        report.say(f"P3: no C kernel to compare with: {error}")
     report.row("P3 GiB", "peak resident memory", max(memory, plot_memory))
+
+
+def _rows_of(store, name):
+    """A variable of a store, some rows at a time."""
+    variable = eos.open(store)[name]
+    for first in range(0, variable.shape[0], 256):
+        yield variable[first : first + 256].values
 
 
 def memory_and_lanes(report, size):
@@ -196,16 +224,127 @@ def cost_and_work(report, size):
     report.row("P7", "largest over smallest cost past 10^7 lane-steps", max(flat) / min(flat))
 
 
+def breadth_of(report, size):
+    """P8: objectives x rules against the line that a user would write."""
+    for dtype in ("float64", "float32"):
+        found = breadth.table(size["breadth"], size["breadth_steps"], dtype=dtype, say=report.say)
+        cell, least = min(found.items(), key=lambda pair: pair[1])
+        mean = math.exp(statistics.fmean(math.log(v) for v in found.values()))
+        report.row("P8 least", f"{dtype}, {cell[0][:22]}, {cell[1]}", least)
+        report.row("P8 mean", f"{dtype}, geometric mean of {len(found)} cells", mean)
+
+
+def sweeps_and_kernel(report, size):
+    """P9: a sweep that decides nothing against the bare kernel."""
+    lanes, steps = size["lanes"] // 4, 4 * size["steps"]
+    params, eta = starts((2, 2), "float64", lanes)
+    run = ours((2, 2), params, eta, "float64")
+    objective = eos.objectives.scalar_product((2, 2))
+    axes = {**dict(zip(objective.parameters, params)), "eta": eta}
+    never = eos.Stop(tolerance=1e-300, escape=1e300)
+
+    def sweep(stop):
+        return lambda: eos.sweep(
+            objective, axes, steps, stop=stop, combine="zip", keep=["x_final"], progress=False
+        )
+
+    programs = {"iterate": lambda: run(steps), "bare": sweep(None), "examined": sweep(never)}
+    _, seconds = in_turns(programs, size["repeats"])
+    report.row("P9 bare", "iterate over sweep(stop=None)", seconds["iterate"] / seconds["bare"])
+    report.row("P9 examined", "iterate over a sweep that examines in vain",
+               seconds["iterate"] / seconds["examined"])  # fmt: skip
+
+
+def what_observers_cost(report, size):
+    """P10: records along a sweep against the same sweep without."""
+    lanes, steps = size["lanes"] // 16, 4 * size["steps"]
+    params, eta = starts((2, 2), "float64", lanes)
+    objective = eos.objectives.scalar_product((2, 2))
+    axes = {**dict(zip(objective.parameters, params)), "eta": eta}
+
+    def sweep(**record):
+        return lambda: eos.sweep(
+            objective, axes, steps, stop=None, combine="zip", progress=False, **record
+        )
+
+    programs = {
+        "nothing": sweep(),
+        "maximum": sweep(observe={"peak": eos.observers.maximum("sharpness")}, every=4),
+        "exponent": sweep(observe={"chaos": eos.observers.lyapunov()}),
+    }
+    _, seconds = in_turns(programs, size["repeats"])
+    for name in ("maximum", "exponent"):
+        report.row(f"P10 {name}", "time over that without", seconds[name] / seconds["nothing"])
+
+
+def sharpness_of_networks(report, size):
+    """P11: training a network with its sharpness sampled against training alone."""
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(64, 1))
+    objective = eos.objectives.fully_connected(
+        (1, 32, 1), "tanh", data=(inputs, np.sin(2 * inputs[:, 0]))
+    )
+    start = {n: random.normal(size=s) * 0.5 for n, s in zip(objective.parameters, objective.shapes)}
+    etas = np.linspace(0.01, 0.1, 32)
+    steps, every = size["training"], max(1, size["training"] // 100)
+
+    def swept():
+        eos.orbits(objective, {**start, "eta": etas}, steps, every=every, progress=False,
+                   record=["loss", "sharpness"], sharpness="lanczos")  # fmt: skip
+
+    rule = eos.rules.gradient_descent()
+
+    @jax.jit
+    @jax.vmap
+    def train(eta):
+        def step(params, _):
+            return rule.step(objective, params, (), {"eta": eta})[0], None
+
+        return jax.lax.scan(step, {n: jax.numpy.asarray(v) for n, v in start.items()},
+                            length=steps)[0]  # fmt: skip
+
+    def alone():
+        with jax.enable_x64(True):
+            jax.block_until_ready(train(etas))
+
+    _, seconds = in_turns({"swept": swept, "alone": alone}, size["repeats"])
+    report.row(
+        "P11", "97 parameters, 100 samples, over training", seconds["swept"] / seconds["alone"]
+    )
+
+
+def against_another(report, size):
+    """P12: this jax against the results of another one, written by --json."""
+    if size["against"] is None:
+        report.say("P12: give --against FILE, the --json of a run with another jax")
+        return
+    other = json.loads(size["against"].read_text())
+    mine = {(r["target"], r["what"]): r for r in report.rows}
+    for row in other["rows"]:
+        here = mine.get((row["target"], row["what"]))
+        if here is None or row["target"][:2] not in ("P1", "P3") or row["target"] == "P3 GiB":
+            continue
+        if row["target"].startswith("P1 "):
+            report.row("P12", f"{row['target']}, {row['what'][:9]}, ratio to jax {other['jax']}",
+                       here["value"] / row["value"])  # fmt: skip
+        elif row["target"] == "P3 seconds":
+            report.row("P12", f"P3 in the time of jax {other['jax']}", row["value"] / here["value"])
+
+
 TARGETS = {
     "P1": core_kernel, "P2": against_peers, "P3": whole_map, "P5": memory_and_lanes,
-    "P6": cold_start, "P7": cost_and_work,
+    "P6": cold_start, "P7": cost_and_work, "P8": breadth_of, "P9": sweeps_and_kernel,
+    "P10": what_observers_cost, "P11": sharpness_of_networks, "P12": against_another,
 }  # fmt: skip
 SIZES = {
     "full": {"lanes": 2**20, "steps": 2048, "repeats": 7, "map": 8192,
-             "sides": (1000, 3163, 10_000), "work": 10},
+             "sides": (1000, 3163, 10_000), "work": 10, "breadth": 2**15, "breadth_steps": 2048,
+             "training": 1000},
     "quick": {"lanes": 2**16, "steps": 1024, "repeats": 3, "map": 1024,
-              "sides": (1000, 3163), "work": 9},
-    "toy": {"lanes": 2**12, "steps": 32, "repeats": 1, "map": 64, "sides": (32, 64), "work": 5},
+              "sides": (1000, 3163), "work": 9, "breadth": 2**14, "breadth_steps": 1024,
+              "training": 300},
+    "toy": {"lanes": 2**12, "steps": 32, "repeats": 1, "map": 64, "sides": (32, 64), "work": 5,
+            "breadth": 64, "breadth_steps": 32, "training": 100},
 }  # fmt: skip
 
 
@@ -219,11 +358,20 @@ class Report:
         print(line, flush=True)
 
     def row(self, target, what, value, rate=None):
-        reach = REACH[target]
-        self.rows.append({"target": target, "what": what, "value": value, "reach": reach,
-                          "lane_steps_per_second": rate and rate * 1e9})  # fmt: skip
+        reach, moonshot = REACH[target]
+        self.rows.append(
+            {
+                "target": target,
+                "what": what,
+                "value": value,
+                "reach": reach,
+                "moonshot": moonshot,
+                "lane_steps_per_second": rate and rate * 1e9,
+            }
+        )
         speed = "" if rate is None else f"{rate:8.3f}e9 lane-steps/s"
-        print(f"{target:22} {what:45} {value:9.3f}  (reach {reach:>5}) {speed}", flush=True)
+        goals = f"(reach {reach:>4}, moonshot {moonshot:>4})"
+        print(f"{target:22} {what:45} {value:9.3f}  {goals} {speed}", flush=True)
 
 
 def machine():
@@ -258,14 +406,17 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="full", help="toy is for correctness only")
     parser.add_argument("--quick", action="store_const", const="quick", dest="size")
-    parser.add_argument("--only", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument(
+        "--rows", "--only", dest="only", nargs="+", choices=TARGETS, default=list(TARGETS)
+    )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--against", type=Path, help="P12: such a file, of another jax")
     options = parser.parse_args(arguments)
     report = Report()
     for key, value in machine().items():
         report.say(f"{key}: {value}")
     for target in options.only:
-        TARGETS[target](report, SIZES[options.size])
+        TARGETS[target](report, {**SIZES[options.size], "against": options.against})
     if options.json:
         options.json.write_text(json.dumps({**machine(), "rows": report.rows}, indent=1))
     return report.rows

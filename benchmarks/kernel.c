@@ -1,9 +1,13 @@
 /* The limit in practice: gradient descent with the lanes of a block kept in registers for all
-   steps, 512-bit vectors, one thread for each core. REAL is double or float. */
+   steps, one or more vectors at once, one thread for each core. REAL is double or float. */
 #include <pthread.h>
 
-#define BYTES 64
-#define BLOCK 4 /* independent vectors, to hide the latency of dependent operations */
+#ifndef BYTES
+#define BYTES 64 /* of a vector; the benchmark tries those that the processor has */
+#endif
+#ifndef BLOCK
+#define BLOCK 4 /* independent vectors, to hide the latency of dependent operations; likewise */
+#endif
 #define LANES (BYTES / sizeof(REAL))
 
 typedef REAL vec __attribute__((vector_size(BYTES), aligned(8)));

@@ -69,7 +69,8 @@ def plot(
     """Draw a result.
 
     Args:
-        store: a result of `eos-jax sweep`.
+        store: a result of `eos-jax sweep`, or the data of a figure of `eos-jax reproduce`, which
+            is drawn as that figure if nothing else is asked for.
         out: picture to write: PNG, PDF or SVG by its ending.
         kind: of picture, e.g. sharpness, outcome, map, curves, histogram, orbits; by default what
             suits the result. Where it does not suit, you are told which do.
@@ -88,7 +89,13 @@ def plot(
     wanted = {"variable": variable, "cmap": cmap, "limits": limits, "log": log or None}
     options: Any = {name: value for name, value in wanted.items() if value is not None}
     chosen = dict(_selection(text) for text in sel)
-    figure = plots.draw(open_dataset(store), kind, sel=chosen, facet=facet, title=title, **options)
+    dataset = open_dataset(store)
+    if "figure" in dataset.attrs and not (kind or chosen or facet or options or title is not None):
+        from eos_jax.paper.figures import figures
+
+        figure = figures[dataset.attrs["figure"]].draw(dataset.load())
+    else:
+        figure = plots.draw(dataset, kind, sel=chosen, facet=facet, title=title, **options)
     plots.save(figure, out)
     print(f"wrote {out}")
 
@@ -179,11 +186,13 @@ def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
         print(f"observers: {', '.join(sorted(observers.registry))}")
         return
     dataset = open_dataset(store)
-    dims = dict.fromkeys((*dataset.outcome.dims, *dataset.sizes))
+    lanes = dataset.outcome.dims if "outcome" in dataset else ()
+    dims = dict.fromkeys((*lanes, *dataset.sizes))
     print(", ".join(f"{dim}: {dataset.sizes[dim]}" for dim in dims) or "one lane")
     for name, value in dataset.attrs.items():
         print(f"{name}: {value}")
-    print("\n".join(summary(dataset)))
+    if "outcome" in dataset:
+        print("\n".join(summary(dataset)))
 
 
 def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:

@@ -88,11 +88,15 @@ def simulate(
                 raise ValueError(
                     f"Argument `{name}` must be a scalar, but got shape {value.shape}."
                 )
-        results = _simulate(objective, rule, params, hyper, steps, observers, every)
+        traced = any(isinstance(leaf, Tracer) for leaf in (*params.values(), *hyper.values()))
+        run = _simulate if traced else _compiled_simulate
+        results = run(objective, rule, params, hyper, steps, tuple(observers.items()), every)
     return results if isinstance(observe, Mapping) else results[""]
 
 
 def _simulate(objective, rule, params, hyper, steps, observers, every):
+    observers = dict(observers)
+
     def step(state):
         return rule.step(objective, *state, hyper)
 
@@ -118,6 +122,10 @@ def _simulate(objective, rule, params, hyper, steps, observers, every):
     state = advance(step, state, steps - samples * every)
     end = sample(state, steps, samples)
     return {name: observer.finalize(seen[name], end) for name, observer in observers.items()}
+
+
+_compiled_simulate = jax.jit(_simulate, static_argnums=(0, 1, 4, 5, 6))
+"""Compiled once for each kind of orbit; a bare loop would be compiled anew for each call."""
 
 
 def iterate(

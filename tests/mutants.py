@@ -437,8 +437,8 @@ MUTANTS = (
         ("adam_rate_on_a_quartic",),
     ),
     Mutant(
-        "adam_bias_correction", "rules/adaptive.py", "jnp.sqrt(second[name] / (1 - b2_power))",
-        "jnp.sqrt(second[name])", ("adam_rate_on_a_quartic",), ("tests/rules/test_steps.py",),
+        "adam_bias_correction", "rules/adaptive.py", "(1 - b1_power), 1 / (1 - b2_power)",
+        "(1 - b1_power), 1.0", ("adam_rate_on_a_quartic",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "adam_preconditioner", "rules/adaptive.py", "1 / (jnp.sqrt(v / whole)",
@@ -476,53 +476,82 @@ MUTANTS = (
         "return still | low | resolved", (), ("tests/acceptance/test_labels.py",),
     ),
     Mutant(
-        "stability_rule_deleted", "run/engine.py", '(within & at_minimum["stable"] & heed, Outcome',
+        "stability_rule_deleted", "run/lane.py", '(within & at_minimum["stable"] & heed, Outcome',
         "(within & heed, Outcome", ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
-        "stability_rule_lenient", "run/engine.py", "stable = bend < threshold",
+        "stability_rule_lenient", "run/lane.py", "stable = bend < threshold",
         "stable = bend < 1.005 * threshold", ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
-        "stability_rule_reversed", "run/engine.py", "stable = bend < threshold",
+        "stability_rule_reversed", "run/lane.py", "stable = bend < threshold",
         "stable = bend > threshold", ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
-        "steps_off_by_one", "run/engine.py", "steps = lanes.steps + (after - taken)",
+        "steps_off_by_one", "run/plain.py", "steps = lanes.steps + (after - taken)",
         "steps = lanes.steps + 1 + (after - taken)", ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
-        "steps_of_a_block", "run/engine.py", "steps=lanes.steps + chunk)",
+        "steps_of_a_block", "run/plain.py", "steps=lanes.steps + chunk)",
         "steps=lanes.steps + chunk - 1)", ("fates_of_figure_2b_by_a_plain_loop",),
     ),
     Mutant(
-        "start_is_step_one", "run/engine.py",
+        "start_is_step_one", "run/lane.py",
         "lane = Lanes(params, state, hyper, jnp.zeros((), jnp.int32)",
         "lane = Lanes(params, state, hyper, jnp.ones((), jnp.int32)",
         ("minima_are_kept_below_the_threshold",),
     ),
     Mutant(
-        "horizon_one_step_late", "run/engine.py", "| (taken >= left)", "| (taken > left)",
+        "horizon_one_step_late", "run/plain.py", "| (taken >= left)", "| (taken > left)",
         ("erratum_2_sign_of_the_offset", "sharpness_rises_through_the_threshold"),
         ("tests/run/test_engine.py",),
     ),
     Mutant(
-        "escape_seen_at_the_blocks_end", "run/engine.py",
-        "halted = _gone(program, params) | (taken",
+        "escape_seen_at_the_blocks_end", "run/plain.py",
+        "halted = gone(program, params) | (taken",
         "halted = (taken", ("fates_of_figure_2b_by_a_plain_loop",),
     ),
     Mutant(
-        "convergence_seen_at_the_blocks_end", "run/engine.py", "((heeds > 0) & near(",
+        "convergence_seen_at_the_blocks_end", "run/plain.py", "((heeds > 0) & near(",
         "((heeds > 1) & near(", ("fates_of_figure_2b_by_a_plain_loop",),
     ),
     Mutant(
-        "sharpness_of_the_minimum", "run/engine.py", 'jnp.where(within, at_minimum["sharpness"]',
+        "sharpness_of_the_minimum", "run/lane.py", 'jnp.where(within, at_minimum["sharpness"]',
         'jnp.where(within, at_point["sharpness"]', ("stopping_point_is_not_the_minimum",),
     ),
     Mutant(
-        "sample_of_the_start", "run/engine.py",
-        "return _observe(program, lane._replace(seen=seen))",
+        "sample_of_the_start", "run/lane.py",
+        "return observe_one(program, lane._replace(seen=seen))",
         "return lane._replace(seen=seen)", ("orbit_of_figure_2a_by_a_plain_loop",),
+    ),
+    Mutant(
+        "registers_horizon_one_step_late", "loops/tiles.py",
+        'halted = text.make(f"icmp sge {whole} {taken}, {end}")',
+        'halted = text.make(f"icmp sgt {whole} {taken}, {end}")',
+        ("fates_of_figure_2b_by_a_plain_loop",), ("tests/run/test_engine.py",),
+    ),
+    Mutant(
+        "registers_minima_unheeded", "loops/tiles.py",
+        'heeded = text.make(f"and <{few} x i1> {near}, {heed}")',
+        'heeded = text.make(f"and <{few} x i1> {near}, zeroinitializer")',
+        ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "registers_escape_unseen", "loops/tiles.py",
+        'stops = text.make(f"or <{few} x i1> {heeded}, {gone}")',
+        'stops = text.make(f"or <{few} x i1> {heeded}, {heeded}")',
+        ("fates_of_figure_2b_by_a_plain_loop",),
+    ),
+    Mutant(
+        "registers_exponential", "loops/elementary.py",
+        "return fma(minus_one, first, first) * second",
+        "return fma(minus_one, first, first * 1.001) * second", ("gap_law_of_a_skewed_loss",),
+        ("tests/loops/test_scalars.py",),
+    ),
+    Mutant(
+        "registers_hyperbolic_tangent", "loops/elementary.py", "size = grown / (grown + 2.0)",
+        "size = grown / (grown + 2.001)", ("gap_law_of_log_cosh",),
+        ("tests/loops/test_scalars.py",),
     ),
     Mutant(
         "rest_of_a_block", "loops/base.py", "for _ in range(left):", "for _ in range(0):",
@@ -657,12 +686,12 @@ MUTANTS = (
         ("one_step_map_to_leading_order",),
     ),
     Mutant(
-        "feigenbaum", "analysis/periods.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
+        "feigenbaum", "analysis/bifurcations.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
         ("balanced_cascade_is_feigenbaum",),
     ),
     Mutant(
-        "multiplier_of_a_doubling", "analysis/periods.py", "[end - x, slope + 1]",
-        "[end - x, slope + 0.99]",
+        "multiplier_of_a_doubling", "analysis/bifurcations.py", 'MULTIPLIERS = {"flip": -1.0',
+        'MULTIPLIERS = {"flip": -0.99',
         ("balanced_first_doublings",),
     ),
     Mutant(

@@ -27,6 +27,7 @@ from tests import oracle
 
 METHODS = ("exact", "power", "lanczos")
 ALL_METHODS = ("auto", *METHODS)
+long = functools.partial(pytest.param, marks=pytest.mark.long)  # a variant of what is tested anyway
 both_precisions = pytest.mark.parametrize(
     "dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.long)]
 )
@@ -80,8 +81,8 @@ def test_the_eigenvalues_printed_in_the_paper_need_their_erratum(points):
 def test_the_power_iteration_of_optax_is_another_thing(paper, points, x64):
     """It returns the eigenvalue largest in modulus; ours the largest, at the same points."""
     params, eigenvalues = points
-    wrong = np.flatnonzero(-eigenvalues[:, 0] > 1.1 * eigenvalues[:, -1])[:20]
-    assert len(wrong) == 20
+    wrong = np.flatnonzero(-eigenvalues[:, 0] > 1.1 * eigenvalues[:, -1])[:5]
+    assert len(wrong) == 5
     for i in wrong:
         matrix = jnp.asarray(oracle.product_hessian([*[params["x"][i]] * 2, *[params["y"][i]] * 2]))
         theirs, _ = optax.power_iteration(matrix, num_iters=2000, error_tolerance=1e-12)
@@ -90,8 +91,15 @@ def test_the_power_iteration_of_optax_is_another_thing(paper, points, x64):
         assert float(ours) == pytest.approx(eigenvalues[i, -1], rel=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("count", [2, 3, 5, 7, 8])
+@pytest.mark.parametrize(
+    ("count", "method"),
+    [
+        *((3, method) for method in METHODS),
+        (8, "exact"),
+        *(long(count, method) for count in (2, 5, 7) for method in METHODS),
+        *(long(8, method) for method in ("power", "lanczos")),
+    ],
+)
 def test_free_scalars_of_any_number(method, count, rng, x64):
     """Below and above the size at which Jacobi gives way to LAPACK."""
     obj = eos.objectives.scalar_product(count)
@@ -101,7 +109,7 @@ def test_free_scalars_of_any_number(method, count, rng, x64):
     np.testing.assert_allclose(found, want, rtol=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["exact", long("power"), long("lanczos")])
 def test_sharpness_at_a_minimum_is_the_sum_of_inverse_squares(method, rng, x64):
     obj = eos.objectives.scalar_product(4)
     factors = rng.uniform(0.5, 2, (4, 50))
@@ -125,7 +133,7 @@ def test_a_flat_loss_has_no_sharpness(method, x64):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("scale", [1e-100, 1e-12, 1e12, 1e100])
+@pytest.mark.parametrize("scale", [1e-100, long(1e-12), long(1e12), 1e100])
 def test_sharpness_scales_with_the_loss(method, scale, x64):
     obj = eos.objectives.from_function(lambda a, b: scale * (a * a + 3 * a * b - b * b))
     # eigenvalues of [[2, 3], [3, -2]] are +- sqrt(13)
@@ -145,7 +153,7 @@ def test_single_precision(paper, points):
         assert (np.abs(found - eigenvalues[:, -1]) <= allowed).all(), method
 
 
-@pytest.mark.parametrize("limit", [1, 34, 35])
+@pytest.mark.parametrize("limit", [long(1), 34, long(35)])
 def test_a_power_iteration_that_did_not_converge_says_so(paper, limit, x64):
     params = {"x": jnp.array([2.0, 2.0]), "y": jnp.array([0.3, 0.9])}
     assert np.isnan(eos.sharpness(paper, params, "power", max_iterations=limit)).all()
@@ -174,7 +182,7 @@ def test_what_is_not_finite_has_no_sharpness(paper, x64):
 # Shapes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["exact", long("power"), long("lanczos")])
 def test_lanes_may_have_any_shape(paper, method, rng, x64):
     x, y = rng.uniform(0.5, 2, (3, 1)), rng.uniform(0.5, 2, 4)
     found = eos.sharpness(paper, {"x": x, "y": y}, method)
@@ -247,7 +255,7 @@ def test_products_are_those_with_the_hessian(vector, seed):
 # The largest eigenvalue of one matrix ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 7])
+@pytest.mark.parametrize("size", [1, 2, 4, 7, long(3), long(6)])
 def test_jacobi_and_lapack_agree(size, rng, x64):
     """Graded, degenerate, rank-one and zero matrices."""
     dense = rng.normal(size=(200, size, size))
@@ -337,7 +345,7 @@ def test_settings_that_are_not_positive_are_refused(paper, settings):
 
 
 @both_precisions
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", ["auto", long("exact"), long("power"), long("lanczos")])
 def test_one_point_traced_is_the_public_one(method, dtype, rng, x64):
     obj = eos.objectives.fully_connected((3, 4, 1), "tanh", data="gaussian", samples=6)
     params = {n: rng.normal(size=(7, *s)).astype(dtype) for n, s in zip(obj.parameters, obj.shapes)}
@@ -366,7 +374,7 @@ HESSIAN_AT_SADDLE = oracle.product_hessian([0.1, 0.1, 0.1, 0.1])
 # Preconditioned -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", [long("auto"), "exact", "lanczos", long("power")])
 def test_scaled_eigenvalues(paper, method, rng, x64):
     """Those of P^-1 H, which is not symmetric and has the same ones."""
     x, y, a, b = rng.uniform(0.3, 2, (4, 20))
@@ -427,7 +435,7 @@ def lanczos_of(dtype):
     return jax.jit(extremes)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@both_precisions
 @pytest.mark.parametrize("name", SPECTRA)
 def test_lanczos_on_known_spectra(name, dtype, x64):
     spectrum = SPECTRA[name]
@@ -466,7 +474,7 @@ def test_lanes_that_are_not_finite_hold_nobody_up(method, x64):
 
 
 @both_precisions
-@pytest.mark.parametrize("method", ["exact", "lanczos", "power"])
+@pytest.mark.parametrize("method", [long("exact"), "lanczos", long("power")])
 def test_top_eigenpairs(method, dtype, rng, x64):
     obj = eos.objectives.fully_connected((3, 4, 1), "tanh", data="gaussian", samples=6)
     params = {n: rng.normal(size=(4, *s)).astype(dtype) for n, s in zip(obj.parameters, obj.shapes)}
@@ -520,8 +528,13 @@ def test_as_many_eigenpairs_as_there_are(paper, k):
 # Derivatives --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
-@pytest.mark.parametrize("multiplicities", [(2, 2), (2, 1, 1), 7])
+@pytest.mark.parametrize(
+    ("multiplicities", "method"),
+    [
+        *(((2, 2), method) for method in ALL_METHODS),
+        *(long(which, method) for which in ((2, 1, 1), 7) for method in ALL_METHODS),
+    ],
+)
 def test_the_slope_of_sharpness(multiplicities, method, rng, x64):
     """Against differences, and v^T dH v of NumPy's eigenvector."""
     obj = eos.objectives.scalar_product(multiplicities)
@@ -565,7 +578,9 @@ def test_sharpness_at_the_end_of_an_orbit(paper, eta, side, x64):
     assert 2 / eta - float(eos.sharpness(paper, found)) == pytest.approx(eta / 2, rel=1e-3)
 
 
-@pytest.mark.parametrize("multiplicities", [(2, 2), (1, 2), 4, (2, 1, 1), (4,), (3, 2)])
+@pytest.mark.parametrize(
+    "multiplicities", [(2, 2), long((1, 2)), long(4), (2, 1, 1), (4,), long((3, 2))]
+)
 def test_from_the_normal_to_the_minimum(multiplicities, rng, x64):
     """The nearest minimum, along the normal, and not one further along the valley."""
     obj = eos.objectives.scalar_product(multiplicities)

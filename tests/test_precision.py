@@ -8,6 +8,8 @@ import pytest
 import eos_jax as eos
 from tests import oracle
 
+pytestmark = pytest.mark.optimised
+
 ETA, STEPS = 0.1, 60  # a long chain of steps, along which single precision would show
 
 

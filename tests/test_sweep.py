@@ -17,6 +17,8 @@ import eos_jax as eos
 from eos_jax import Outcome, Stop
 from tests import oracle
 
+pytestmark = pytest.mark.optimised
+
 ETA = 0.2
 
 
@@ -355,7 +357,14 @@ def test_parameters_that_are_arrays():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", [optax.sgd, optax.adam, lambda eta: optax.sgd(eta, 0.9, True)])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(optax.sgd, marks=pytest.mark.long),
+        optax.adam,
+        lambda eta: optax.sgd(eta, 0.9, True),
+    ],
+)
 def test_optax_rules_run_in_a_sweep(paper, rule):
     """A sweep of a rule equals the plain optax loop on the four free scalars."""
     x, y, eta = np.array([1.5, 2.0, 0.7]), np.array([0.5, 0.9]), np.array([0.02, 0.05])
@@ -408,7 +417,9 @@ def test_the_ragged_case_has_every_fate(ragged_result):
     assert set(np.unique(ragged_result.outcome)) == {1, 2, 5, 6}
 
 
-@pytest.mark.parametrize("tile", [1537, 1000, 512, 77])
+@pytest.mark.parametrize(
+    "tile", [1000, 77, *(pytest.param(n, marks=pytest.mark.long) for n in (1537, 512))]
+)
 def test_bits_do_not_depend_on_the_tile(paper, ragged, ragged_result, tile):
     assert_same_bits(ragged_result, eos.sweep(paper, ragged, 700, combine="zip", tile=tile))
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from eos_jax.objectives.base import Objective, Parameters, lift, over_lanes
+from eos_jax.objectives.base import Objective, Parameters, each_lane, lift
 
 
 def flat_loss(objective: Objective, params: Parameters) -> tuple[Callable, jax.Array]:
@@ -38,12 +38,12 @@ def hessian(objective: Objective, params: Parameters) -> jax.Array:
       >>> print(eos.hessian(obj, {"x": 1.0, "y": 1.0})[0])
       [1. 1. 1. 1.]
     """
+    return each_lane(_hessian, objective, params)
 
-    def one(p):
-        function, flat = flat_loss(objective, p)
-        return jax.hessian(function)(flat)
 
-    return over_lanes(objective, one, params)
+def _hessian(objective, point):
+    function, flat = flat_loss(objective, point)
+    return jax.hessian(function)(flat)
 
 
 def hessian_vector_product(

@@ -71,7 +71,7 @@ def _register(function: Callable[[Expression], Expression]) -> Callable[[Express
             return function(x)
         return function(x.convert("float64")).convert(x.dtype)
 
-    FUNCTIONS[function.__name__] = any_float
+    FUNCTIONS[getattr(function, "__name__", "")] = any_float
     return any_float
 
 
@@ -121,7 +121,7 @@ def expm1(x: Expression) -> Expression:
     _, integer = _whole(whole)
     power = _power_of_two(integer)
     near = fma(minus_one, power, power - 1.0)
-    near = where(x == x.like(0.0), x, near)  # keeps the sign of zero
+    near = where(x.equals(x.like(0.0)), x, near)  # keeps the sign of zero
     return where(x > x.like(709.0), exp(x), near)
 
 
@@ -142,9 +142,9 @@ def log(x: Expression) -> Expression:
     rest = square * polynomial(square, _LOG)
     half = over * over * 0.5
     found = power * _LN2[0] - ((half - fma(ratio, half + rest, power * _LN2[1])) - over)
-    found = where(x == x.like(math.inf), x, found)
-    found = where(x == x.like(0.0), x.like(-math.inf), found)
-    return where((x < x.like(0.0)) | (x != x), x.like(math.nan), found)
+    found = where(x.equals(x.like(math.inf)), x, found)
+    found = where(x.equals(x.like(0.0)), x.like(-math.inf), found)
+    return where((x < x.like(0.0)) | (x.differs(x)), x.like(math.nan), found)
 
 
 @_register
@@ -152,8 +152,8 @@ def log1p(x: Expression) -> Expression:
     """The logarithm of 1 + x."""
     whole = x + 1.0
     found = log(whole) + (x - (whole - 1.0)) / whole
-    found = where((whole == x.like(0.0)) | (x == x.like(math.inf)), log(whole), found)
-    return where(x == x.like(0.0), x, found)
+    found = where((whole.equals(x.like(0.0))) | (x.equals(x.like(math.inf))), log(whole), found)
+    return where(x.equals(x.like(0.0)), x, found)
 
 
 @_register
@@ -162,7 +162,7 @@ def tanh(x: Expression) -> Expression:
     twice = abs(x) * 2.0
     grown = expm1(where(twice > x.like(44.0), x.like(44.0), twice))
     size = grown / (grown + 2.0)
-    return where(x < x.like(0.0), -size, where(x == x.like(0.0), x, size))
+    return where(x < x.like(0.0), -size, where(x.equals(x.like(0.0)), x, size))
 
 
 @_register
@@ -178,7 +178,7 @@ def sinh(x: Expression) -> Expression:
     grown, root = expm1(size), exp(size * 0.5)
     near = (grown + grown / (grown + 1.0)) * 0.5
     found = where(size > x.like(700.0), root * 0.5 * root, near)
-    return where(x < x.like(0.0), -found, where(x == x.like(0.0), x, found))
+    return where(x < x.like(0.0), -found, where(x.equals(x.like(0.0)), x, found))
 
 
 @_register
@@ -215,7 +215,7 @@ def sin(x: Expression) -> Expression:
     """The sine."""
     sine, cosine, turns = _turned(x)
     size = where(_bit(turns, 0), cosine, sine)
-    return where(x == x.like(0.0), x, where(_bit(turns, 1), -size, size))
+    return where(x.equals(x.like(0.0)), x, where(_bit(turns, 1), -size, size))
 
 
 @_register
@@ -255,7 +255,7 @@ def erf(x: Expression) -> Expression:
     size, small, middle, beyond = _error_functions(x)
     found = where(size < x.like(1.25), middle + _ERF_AT_ONE, -beyond + 1.0)
     found = where(x < x.like(0.0), -found, found)
-    return where(x != x, x, where(size < x.like(0.84375), small, found))
+    return where(x.differs(x), x, where(size < x.like(0.84375), small, found))
 
 
 @_register
@@ -266,7 +266,7 @@ def erfc(x: Expression) -> Expression:
     rest = -middle + (1 - _ERF_AT_ONE)
     found = where(size < x.like(1.25), where(negative, middle + (1 + _ERF_AT_ONE), rest),
                   where(negative, -beyond + 2.0, beyond))  # fmt: skip
-    return where(x != x, x, where(size < x.like(0.84375), -small + 1.0, found))
+    return where(x.differs(x), x, where(size < x.like(0.84375), -small + 1.0, found))
 
 
 def whole_power(x: Expression, exponent: int) -> Expression:

@@ -10,7 +10,7 @@ import numpy as np
 from eos_jax.loops.scalars import Builder
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Expression:
     """One value of a list under construction, with arithmetic.
 
@@ -74,10 +74,12 @@ class Expression:
     def __gt__(self, other: Any) -> Expression:
         return self.make("gt", other, dtype="bool")
 
-    def __eq__(self, other: Any) -> Expression:  # type: ignore[override]
+    def equals(self, other: Any) -> Expression:
+        """Whether it is the same number."""
         return self.make("eq", other, dtype="bool")
 
-    def __ne__(self, other: Any) -> Expression:  # type: ignore[override]
+    def differs(self, other: Any) -> Expression:
+        """Whether it is another number, or none."""
         return self.make("ne", other, dtype="bool")
 
     def sqrt(self) -> Expression:

@@ -81,7 +81,8 @@ def _odd_sum(a, b):
 
 def _shift_right(a, b, dtype):
     unsigned = np.dtype(dtype.replace("int", "uint") if dtype.startswith("int") else dtype)
-    return (np.asarray(a).view(unsigned) >> np.asarray(b).view(unsigned)).view(dtype)
+    moved = np.right_shift(np.asarray(a).view(unsigned), np.asarray(b).view(unsigned))
+    return moved.view(dtype)
 
 
 def _converted(a, dtype):

@@ -187,11 +187,11 @@ def _formula(name, function):
 
 def _larger(a, b):
     """The larger one; NaN if one is."""
-    return where((a != a) | (a > b), a, b)
+    return where((a.differs(a)) | (a > b), a, b)
 
 
 def _smaller(a, b):
-    return where((a != a) | (a < b), a, b)
+    return where((a.differs(a)) | (a < b), a, b)
 
 
 def _sign(x):
@@ -430,7 +430,10 @@ def _while(build, params, avals, *values):
 @_of("scan")
 def _scan(build, params, avals, *values):
     body, length = params["jaxpr"], params["length"]
-    n_consts, n_carry = params["num_consts"], params["num_carry"]
+    if "num_consts" in params:
+        n_consts, n_carry = params["num_consts"], params["num_carry"]
+    else:  # jax 0.12 keeps the three kinds of inputs as trees
+        n_consts, n_carry, _ = map(len, params["ft_in"].unpack())
     constants, carry = values[:n_consts], list(values[n_consts : n_consts + n_carry])
     rows = values[n_consts + n_carry :]
     stacked = len(avals) - n_carry

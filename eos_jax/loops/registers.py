@@ -16,28 +16,26 @@ import numpy as np
 from eos_jax.loops import llvm
 from eos_jax.loops.scalars import Scalars
 
+IN_FLIGHT = 8
+"""Registers of lanes that a loop works on at once, so that they hide each other's latency."""
 
-def lanes_in_flight(scalars: Scalars, dtype: str, moving: int) -> int:
-    """How many lanes a loop works on at once: several registers of each value.
+_LONG_STEP = 160  # operations; measured
 
-    Registers hide each other's latency as long as what moves from step to step fits: three
-    quarters of the registers of the processor hold it, the others what is computed from it. A
-    long step waits on its own chains of operations, and gains more from company than it loses by
-    putting values aside.
 
-    Args:
-      scalars: the step.
-      dtype: of the lanes.
-      moving: values of each lane that change from step to step.
+def lanes_in_flight(dtype: str) -> int:
+    """How many lanes a loop works on at once."""
+    return IN_FLIGHT * llvm.register_file()[1] // llvm.size_of(dtype)
+
+
+def lanes_together(scalars: Scalars, lanes: int, dtype: str) -> int:
+    """Of so many lanes in flight, how many go through a step side by side.
+
+    A register of them, one after the other, so that few values wait and all stay in registers;
+    but all of them in a long step, whose own chains of operations are what it waits for.
     """
-    count, size = llvm.register_file()
-    fit = 3 * count // (4 * max(moving, 1))
-    several = max(_LONG if len(scalars.operations) > _LONG_STEP else 2, fit)
-    several = min(8, 1 << (several.bit_length() - 1))
-    return several * size // llvm.size_of(dtype)
-
-
-_LONG_STEP, _LONG = 32, 4  # operations of a step that is long, and registers it gains by; measured
+    if len(scalars.operations) > _LONG_STEP:
+        return lanes
+    return min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
 
 
 def dtypes_of(scalars: Scalars) -> tuple[list[str], list[str]]:
@@ -137,23 +135,32 @@ def _advanced(scalars: Scalars, kept: int, lanes: int, processor: Any = None) ->
     text = llvm.Text()
     places = addresses(text, "%leaves", len(inputs))
 
+    width = lanes_together(scalars, lanes, inputs[0])
+
     def group(index):
-        here = [at(text, dtype, place, index) for dtype, place in zip(inputs, places)]
-        given = [llvm.load_lanes(text, d, lanes, p) for d, p in zip(inputs, here)]
-        kinds = [llvm.vector(dtype, lanes) for dtype in inputs[:kept]]
-        state = [text.variable(kind, value) for kind, value in zip(kinds, given)]
+        # each register of lanes on its own: fewer values wait than with all registers in step
+        copies = []
+        for first in range(0, lanes, width):
+            start = text.make(f"add i64 {index}, {first}")
+            here = [at(text, dtype, place, start) for dtype, place in zip(inputs, places)]
+            given = [llvm.load_lanes(text, d, width, p) for d, p in zip(inputs, here)]
+            state = [text.variable(kind, value) for kind, value in zip(kinds, given)]
+            copies.append((here, given, state))
 
         def step(_):
-            now = [text.make(f"load {kind}, ptr {place}") for kind, place in zip(kinds, state)]
-            new = llvm.write(text, scalars, [*now, *given[kept:]], lanes)
-            for kind, place, value in zip(kinds, state, new):
-                text.say(f"store {kind} {value}, ptr {place}")
+            for _, given, state in copies:
+                now = [text.make(f"load {kind}, ptr {place}") for kind, place in zip(kinds, state)]
+                new = llvm.write(text, scalars, [*now, *given[kept:]], width)
+                for kind, place, value in zip(kinds, state, new):
+                    text.say(f"store {kind} {value}, ptr {place}")
 
         llvm.counted(text, "%steps", step)
-        for dtype, kind, place, target in zip(inputs, kinds, state, here):
-            value = text.make(f"load {kind}, ptr {place}")
-            llvm.store_lanes(text, dtype, lanes, value, target)
+        for here, _, state in copies:
+            for dtype, kind, place, target in zip(inputs, kinds, state, here):
+                value = text.make(f"load {kind}, ptr {place}")
+                llvm.store_lanes(text, dtype, width, value, target)
 
+    kinds = [llvm.vector(dtype, width) for dtype in inputs[:kept]]
     llvm.counted(text, "%count", group, by=lanes)
     text.say("ret void")
     module = llvm.function("advance", "ptr %leaves, i64 %count, i64 %steps", text)
@@ -174,9 +181,9 @@ def advance(
       constants: arrays likewise.
       count: lanes.
       steps: how many steps.
-      lanes: lanes in flight, which change no bit; by default as many as fit the registers.
+      lanes: lanes in flight, which change no bit; by default `lanes_in_flight`.
       processor: what to compile for, as LLVM calls it; this one by default.
     """
-    lanes = lanes or lanes_in_flight(scalars, state[0].dtype.name, len(state))
+    lanes = lanes or lanes_in_flight(state[0].dtype.name)
     _, function = _advanced(scalars, len(state), lanes, processor)
     function(pointers([*state, *constants]), count, steps)

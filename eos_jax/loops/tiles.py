@@ -14,7 +14,7 @@ import functools
 from typing import Any, NamedTuple
 
 from eos_jax.loops import llvm
-from eos_jax.loops.registers import addresses, at, dtypes_of, lanes_in_flight
+from eos_jax.loops.registers import addresses, at, lanes_in_flight, lanes_together
 from eos_jax.loops.scalars import Scalars
 
 BLOCK = 32
@@ -85,7 +85,7 @@ class Functions(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def functions(lists: Lists, processor: tuple[str, str] | None = None) -> Functions:
     """Machine code for tiles that do what some lists say."""
-    lanes = lanes_in_flight(lists.step, lists.dtypes[0], lists.moving)
+    lanes = lanes_in_flight(lists.dtypes[0])
     few = max(2, 2 * llvm.register_file()[1] // llvm.size_of(lists.dtypes[0]))
     few = min(few, lanes)
     module = "\n".join((_replay(lists, lanes, few), _run(lists, lanes), _unheeded(lists, lanes)))
@@ -308,7 +308,7 @@ def _run(lists, lanes):
     text.say(f"br i1 {text.make(f'and i1 {some}, {cheap}')}, label %{work}, label %{out}")
     text.begin(work)
     text.say(f"store i64 {text.make(f'add i64 {used}, 1')}, ptr {spent}")
-    decided, places, steps = _block(text, lists, slots, lanes)
+    decided, store = _block(text, lists, slots, lanes)
     decided = text.make(f"and {mask} {decided}, {alive}")
 
     def queue_up(slot):
@@ -318,10 +318,7 @@ def _run(lists, lanes):
         text.say(f"store i64 {text.make(f'add i64 {size}, 1')}, ptr {queued}")
 
     _each_bit(text, decided, lanes, queue_up)
-    kinds = [llvm.vector(dtype, lanes) for dtype in lists.dtypes]
-    for dtype, kind, place, row in zip(lists.dtypes, kinds, places, slots[0]):
-        llvm.store_lanes(text, dtype, lanes, text.make(f"load {kind}, ptr {place}"), row)
-    llvm.store_lanes(text, "int32", lanes, steps, slots[1])
+    store()
     _each_bit(text, decided, lanes, fill)
     size = text.make(f"load i64, ptr {queued}")
     enough = text.make(f"icmp sge i64 {size}, {lanes}")
@@ -389,46 +386,65 @@ def _each_bit(text, bits, lanes, action):
 
 
 def _block(text, lists, slots, lanes):
-    """32 steps of the lanes in the slots: who may have stopped, the new leaves, the new steps."""
-    leaves = _load(text, lists, slots[0], lanes)
-    steps = llvm.load_lanes(text, "int32", lanes, slots[1])
-    _, _, hyper, start = _parts(lists, leaves)
-    known = lists.moving + lists.seen
-    kinds = [llvm.vector(dtype, lanes) for dtype in lists.dtypes]
-    places = [text.variable(kind, value) for kind, value in zip(kinds, leaves)]
-    whole = llvm.vector("int32", lanes)
-
-    def move(_):
-        kinds, _, new = _step(text, lists, places, hyper, lanes)
-        for kind, place, value in zip(kinds, places, new):
-            text.say(f"store {kind} {value}, ptr {place}")
-
-    if lists.observe is None:
-        llvm.counted(text, str(BLOCK), move)
-        after = text.make(f"add {whole} {steps}, {llvm.splat(BLOCK, 'int32', lanes)}")
-    else:
-        count = text.variable(whole, steps)
-
-        def chunk(_):
-            llvm.counted(text, str(lists.chunk), move)
-            taken = text.make(f"load {whole}, ptr {count}")
-            taken = text.make(f"add {whole} {taken}, {llvm.splat(lists.chunk, 'int32', lanes)}")
-            text.say(f"store {whole} {taken}, ptr {count}")
-            _see(text, lists, places[:known], hyper, taken, "splat (i1 true)", lanes)
-
-        llvm.counted(text, str(BLOCK // lists.chunk), chunk)
-        after = text.make(f"load {whole}, ptr {count}")
+    """32 steps of the lanes in the slots: who may have stopped, as bits, and how to store all."""
+    width = lanes_together(lists.step, lanes, lists.dtypes[0])
+    kinds = [llvm.vector(dtype, width) for dtype in lists.dtypes]
+    known, whole = lists.moving + lists.seen, llvm.vector("int32", width)
     spread = text.make(f"insertelement {whole} poison, i32 %horizon, i64 0")
     horizon = text.make(
-        f"shufflevector {whole} {spread}, {whole} poison, <{lanes} x i32> zeroinitializer"
+        f"shufflevector {whole} {spread}, {whole} poison, <{width} x i32> zeroinitializer"
     )
-    stops = text.make(f"icmp sgt {whole} {after}, {horizon}")
-    if lists.look is not None:
-        moving = [text.make(f"load {k}, ptr {p}") for k, p in zip(kinds, places[: lists.moving])]
-        near, gone = _look(text, lists, moving, start, lanes)
-        seems = text.make(f"or <{lanes} x i1> {near}, {gone}")
-        stops = text.make(f"or <{lanes} x i1> {stops}, {seems}")
-    return text.make(f"bitcast <{lanes} x i1> {stops} to i{lanes}"), places, after
+    copies = []  # a register of lanes each
+    for first in range(0, lanes, width):
+        leaves = _load(text, lists, slots[0], width, str(first))
+        steps = llvm.load_lanes(text, "int32", width, at(text, "int32", slots[1], str(first)))
+        places = [text.variable(k, v) for k, v in zip(kinds[:known], leaves)]
+        copies.append((first, leaves, places, text.variable(whole, steps)))
+
+    def move(_):
+        for _, leaves, places, _ in copies:
+            _, _, new = _step(text, lists, places, _parts(lists, leaves)[2], width)
+            for kind, place, value in zip(kinds, places, new):
+                text.say(f"store {kind} {value}, ptr {place}")
+
+    def chunk(_):
+        llvm.counted(text, str(lists.chunk), move)
+        for _, leaves, places, count in copies:
+            taken = text.make(f"load {whole}, ptr {count}")
+            taken = text.make(f"add {whole} {taken}, {llvm.splat(lists.chunk, 'int32', width)}")
+            text.say(f"store {whole} {taken}, ptr {count}")
+            if lists.observe is not None:
+                hyper = _parts(lists, leaves)[2]
+                _see(text, lists, places, hyper, taken, "splat (i1 true)", width)
+
+    llvm.counted(text, str(BLOCK // lists.chunk), chunk)
+    bits = "0"
+    for first, leaves, places, count in copies:
+        after = text.make(f"load {whole}, ptr {count}")
+        stops = text.make(f"icmp sgt {whole} {after}, {horizon}")
+        if lists.look is not None:
+            moving = [
+                text.make(f"load {k}, ptr {p}") for k, p in zip(kinds, places[: lists.moving])
+            ]
+            near, gone = _look(text, lists, moving, _parts(lists, leaves)[3], width)
+            seems = text.make(f"or <{width} x i1> {near}, {gone}")
+            stops = text.make(f"or <{width} x i1> {stops}, {seems}")
+        mine = text.make(f"bitcast <{width} x i1> {stops} to i{width}")
+        if width < lanes:
+            mine = text.make(f"zext i{width} {mine} to i{lanes}")
+            mine = text.make(f"shl i{lanes} {mine}, {first}")
+            mine = text.make(f"or i{lanes} {bits}, {mine}")
+        bits = mine
+
+    def store():
+        for first, _, places, count in copies:
+            for dtype, kind, place, row in zip(lists.dtypes, kinds, places, slots[0]):
+                value = text.make(f"load {kind}, ptr {place}")
+                llvm.store_lanes(text, dtype, width, value, at(text, dtype, row, str(first)))
+            value = text.make(f"load {whole}, ptr {count}")
+            llvm.store_lanes(text, "int32", width, value, at(text, "int32", slots[1], str(first)))
+
+    return bits, store
 
 
 def _unheeded(lists, lanes):
@@ -460,4 +476,4 @@ def _unheeded(lists, lanes):
     return llvm.function("unheeded", _CALLED, text)
 
 
-__all__ = ["BLOCK", "Functions", "Lists", "dtypes_of", "functions"]
+__all__ = ["BLOCK", "Functions", "Lists", "functions"]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from eos_jax.registry import arguments, call, key_of, recorded, shared
 
@@ -114,6 +115,20 @@ def over_lanes(
     return jax.tree.map(lambda leaf: leaf.reshape(lanes + leaf.shape[1:]), result)
 
 
+def each_lane(function: Callable, objective: Objective, params: Parameters) -> Any:
+    """`function(objective, point)` at every lane: part of what is traced, else compiled once."""
+    params = as_parameters(objective, params)
+    traced = any(isinstance(leaf, Tracer) for leaf in params.values())
+    return (_each_lane if traced else _compiled_each_lane)(function, objective, params)
+
+
+def _each_lane(function, objective, params):
+    return over_lanes(objective, functools.partial(function, objective), params)
+
+
+_compiled_each_lane = jax.jit(_each_lane, static_argnums=(0, 1))
+
+
 def as_parameters(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
     """The parameters as a dict of arrays of one floating dtype, checked against the objective."""
     check_names(objective, params)
@@ -161,7 +176,11 @@ def loss(objective: Objective, params: Parameters) -> jax.Array:
       >>> print(eos.loss(obj, {"x": 2.5, "y": 0.8}))
       4.5
     """
-    return over_lanes(objective, lambda p: objective.full_loss(lift(objective, p)), params)
+    return each_lane(_loss, objective, params)
+
+
+def _loss(objective, point):
+    return objective.full_loss(lift(objective, point))
 
 
 def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
@@ -188,8 +207,12 @@ def gradient(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
 
     Source: Zhu et al. 2023, section 3 (the coupled 4-scalar model).
     """
-    found = over_lanes(objective, lambda p: jax.grad(loss_of_first_copies(objective, p))(p), params)
+    found = each_lane(_gradient, objective, params)
     return {name: found[name] for name in objective.parameters}
+
+
+def _gradient(objective, point):
+    return jax.grad(loss_of_first_copies(objective, point))(point)
 
 
 class Family(NamedTuple):

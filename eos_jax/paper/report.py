@@ -1,24 +1,24 @@
 """The report of a reproduction: one self-contained HTML page, and Markdown beside the pictures.
 
-The page needs neither scripts nor other files: pictures are embedded, styles inline. It reads on a
-telephone, where each row of a table becomes a block, and in print.
+The page needs neither scripts nor other files: pictures and the code of the claims are embedded,
+styles inline. It reads on a telephone, where each row of a table becomes a block, and in print.
 """
 
 import base64
 import html
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from eos_jax.machine import cores
 from eos_jax.paper.claims import Claim, Measurement
-from eos_jax.paper.settings import written
+from eos_jax.paper.figures.base import written
 from eos_jax.results.provenance import RECORDED_PACKAGES, package_version
 
 PACKAGES = (*RECORDED_PACKAGES, "optax", "matplotlib", "xarray")
@@ -30,6 +30,17 @@ INTRODUCTION = (
 )
 
 
+class Link(NamedTuple):
+    """A cell of a table that leads somewhere: to an anchor of the page, or to a file beside it."""
+
+    text: str
+    to: str
+
+    def __str__(self) -> str:
+        """The text alone."""
+        return self.text
+
+
 @dataclass
 class FigureEntry:
     """One figure of a report.
@@ -38,7 +49,8 @@ class FigureEntry:
       name: of the figure.
       title: what it shows.
       settings: those it was computed with.
-      stated: names of those that the paper states.
+      origins: where each of them comes from.
+      made_by: what made it, by kind: rule, precision, device, versions.
       caption: with the settings, or why the figure was not made.
       picture: file name beside the report; empty if it was not made.
       seconds: what it took in all.
@@ -47,8 +59,9 @@ class FigureEntry:
 
     name: str
     title: str
-    settings: dict[str, Any]
-    stated: Sequence[str]
+    settings: Mapping[str, Any]
+    origins: Mapping[str, str]
+    made_by: Mapping[str, str] = field(default_factory=dict)
     caption: str = ""
     picture: str = ""
     seconds: float = 0.0
@@ -123,6 +136,8 @@ CLAIM_COLUMNS = (
     "claim",
     "statement",
     "source",
+    "shown by",
+    "checked by",
     "prediction",
     "measured",
     "error",
@@ -131,14 +146,30 @@ CLAIM_COLUMNS = (
     "note",
 )
 
+Cell = str | Link
 
-def claim_row(entry: ClaimEntry) -> tuple[str, ...]:
-    """A claim's cells, in the order of `CLAIM_COLUMNS`."""
+
+def claim_row(entry: ClaimEntry, made: Iterable[str] = ()) -> tuple[Cell, ...]:
+    """A claim's cells, in the order of `CLAIM_COLUMNS`.
+
+    Args:
+      entry: the claim.
+      made: names of the figures in the report, to which it can lead.
+
+    Returns:
+      Texts and links to anchors of the page.
+    """
     claim, measured = entry.claim, entry.measurement
+    figure: Cell = claim.figure
+    if figure in made:
+        figure = Link(figure, f"#{figure}")
+    file, line, _ = claim.code()
     return (
         claim.name,
         claim.statement,
         claim.source,
+        figure,
+        Link(f"{file}:{line}", f"#code-{claim.name}"),
         number(measured.prediction),
         number(measured.measured),
         f"{measured.error:.2g}",
@@ -171,12 +202,32 @@ def surroundings() -> list[tuple[str, str]]:
     ]
 
 
+MADE_BY = ("rule", "engine", "dtype", "device", "platform", "xla_flags")
+"""Attributes of a dataset that say what made it, besides versions."""
+
+
+def made_by(attrs: Mapping[str, Any]) -> dict[str, str]:
+    """What made a dataset, from its attributes, as words.
+
+    Example:
+      >>> made_by({"rule": "adam(b1=0.9)", "dtype": "float64", "jax_version": "0.10.1", "other": 1})
+      {'rule': 'adam(b1=0.9)', 'dtype': 'float64', 'jax': '0.10.1'}
+    """
+    found = {name: str(attrs[name]).replace("gradient_descent", "gradient descent")
+             for name in MADE_BY if attrs.get(name)}  # fmt: skip
+    versions = {name.removesuffix("_version"): str(value) for name, value in attrs.items()
+                if name.endswith("_version")}  # fmt: skip
+    return found | versions
+
+
 def setting_rows(entry: FigureEntry) -> list[tuple[str, str, str]]:
     """A figure's settings: name, value, and whether the paper states it."""
-    return [
-        (name, written(value), "stated in the paper" if name in entry.stated else "chosen here")
-        for name, value in entry.settings.items()
-    ]
+    return [(name, written(value), entry.origins[name]) for name, value in entry.settings.items()]
+
+
+def redraw(name: str) -> str:
+    """The command that draws a figure of the report again from its data."""
+    return f"eos-jax plot data/{name}.zarr --out {name}.png"
 
 
 def write(report: Report, folder: Path) -> None:
@@ -195,11 +246,13 @@ def as_html(report: Report, folder: Path) -> str:
     parts = []
     if report.figures:
         parts.append("<h2>Figures</h2>")
-        parts += [_figure_html(entry, folder) for entry in report.figures]
+        parts += [_figure_html(entry, folder, _shown_by(report, entry)) for entry in report.figures]
     if report.claims:
         parts.append("<h2>Claims</h2>")
-        rows = [claim_row(entry) for entry in report.claims]
+        rows = [claim_row(entry, _made(report)) for entry in report.claims]
         parts.append(_table(CLAIM_COLUMNS, rows, "claims"))
+        parts.append("<h2>How the claims are checked</h2>")
+        parts += [_code_html(entry.claim) for entry in report.claims]
     parts.append("<h2>Timings</h2>")
     parts.append(_table(("figure or claim", "seconds"), _timings(report), "plain"))
     parts.append("<h2>Versions and device</h2>")
@@ -214,7 +267,7 @@ def as_html(report: Report, folder: Path) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """The same in Markdown, pictures by file name."""
+    """The same in Markdown, pictures by file name; code is in the page."""
     lines = [f"# {_title(report)}", "", INTRODUCTION, "", f"**{report.summary()}**", ""]
     if report.figures:
         lines += ["## Figures", ""]
@@ -223,13 +276,29 @@ def as_markdown(report: Report) -> str:
         if entry.picture:
             lines += [f"![{_plain(entry.name)}]({entry.picture})", ""]
         lines += [_plain(entry.caption), ""]
+        shown = _shown_by(report, entry)
+        if shown:
+            lines += [f"Claims that it shows: {', '.join(map(_plain, shown))}.", ""]
         lines += _markdown_table(("setting", "value", "from"), setting_rows(entry))
+        if entry.picture:
+            lines += [f"Drawn again by `{redraw(entry.name)}`.", ""]
+            lines += _markdown_table(("made by", ""), list(entry.made_by.items()))
     if report.claims:
-        rows = [claim_row(entry) for entry in report.claims]
+        rows = [claim_row(entry, _made(report)) for entry in report.claims]
         lines += ["## Claims", "", *_markdown_table(CLAIM_COLUMNS, rows)]
     lines += ["## Timings", "", *_markdown_table(("figure or claim", "seconds"), _timings(report))]
     lines += ["## Versions and device", "", *_markdown_table(("what", "which"), surroundings())]
     return "\n".join(lines)
+
+
+def _made(report: Report) -> list[str]:
+    """Names of the figures of a report that were made."""
+    return [entry.name for entry in report.figures if entry.picture]
+
+
+def _shown_by(report: Report, figure: FigureEntry) -> list[str]:
+    """Names of the claims of a report that a figure shows."""
+    return [entry.claim.name for entry in report.claims if entry.claim.figure == figure.name]
 
 
 def _title(report) -> str:
@@ -248,36 +317,66 @@ def _escape(text) -> str:
     return html.escape(str(text), quote=True)
 
 
-def _figure_html(entry: FigureEntry, folder: Path) -> str:
+def _figure_html(entry: FigureEntry, folder: Path, claims: Sequence[str]) -> str:
     picture = ""
     if entry.picture:
         data = base64.b64encode((folder / entry.picture).read_bytes()).decode("ascii")
         picture = f'<img alt="{_escape(entry.title)}" src="data:image/png;base64,{data}">'
-    settings = _table(("setting", "value", "from"), setting_rows(entry), "plain")
+    details = _table(("setting", "value", "from"), setting_rows(entry), "plain")
+    if entry.picture:
+        details += _table(("made by", ""), list(entry.made_by.items()), "plain")
+        details += f"<p>Drawn again by <code>{_escape(redraw(entry.name))}</code></p>"
+    shown = ", ".join(_cell(Link(name, f"#claim-{name}")) for name in claims)
     return (
         f'<section id="{_escape(entry.name)}"><h3>{_escape(entry.title)}</h3>\n'
         f"<figure>{picture}<figcaption>{_escape(entry.caption)}</figcaption></figure>\n"
-        f"<details><summary>Settings</summary>{settings}</details></section>"
+        + (f"<p>Claims that it shows: {shown}</p>\n" if shown else "")
+        + f"<details><summary>Settings, and what made it</summary>{details}</details></section>"
     )
 
 
-def _table(columns, rows, kind: str) -> str:
+def _code_html(claim: Claim) -> str:
+    """The lines that check a claim, folded."""
+    file, line, text = claim.code()
+    last = line + text.count("\n")
+    return (
+        f'<details id="code-{_escape(claim.name)}"><summary>{_escape(claim.name)}: '
+        f"{_escape(file)}, lines {line} to {last}</summary>"
+        f"<pre><code>{_escape(text)}</code></pre></details>"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, Link):
+        return f'<a href="{_escape(cell.to)}">{_escape(cell.text)}</a>'
+    return _escape(cell)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], kind: str) -> str:
     head = "".join(f"<th>{_escape(name)}</th>" for name in columns)
     lines = [f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>']
     for row in rows:
         mark = ' class="bad"' if "FAILS" in row else ""
+        anchor = f' id="claim-{_escape(row[0])}"' if columns is CLAIM_COLUMNS else ""
         cells = "".join(
-            f'<td data-label="{_escape(name)}">{_escape(cell)}</td>'
+            f'<td data-label="{_escape(name)}">{_cell(cell)}</td>'
             for name, cell in zip(columns, row)
         )
-        lines.append(f"<tr{mark}>{cells}</tr>")
+        lines.append(f"<tr{mark}{anchor}>{cells}</tr>")
     return "\n".join([*lines, "</tbody></table>"])
 
 
-def _markdown_table(columns, rows) -> list[str]:
+def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    lines += [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in rows]
+    lines += [f"| {' | '.join(_markdown_cell(cell) for cell in row)} |" for row in rows]
     return [*lines, ""]
+
+
+def _markdown_cell(cell: Cell) -> str:
+    """Text, or a link into the page, where the anchors are."""
+    if isinstance(cell, Link):
+        return f"[{_plain(cell.text)}](report.html{cell.to})"
+    return _plain(cell)
 
 
 def _plain(text) -> str:
@@ -311,6 +410,9 @@ th, td { text-align: left; vertical-align: top; padding: 0.3rem 0.5rem;
 thead th { background: #f3f6f9; }
 tr.bad td { background: #fdeee4; }
 details { font-size: 0.9rem; }
+pre { overflow-x: auto; background: #f3f6f9; padding: 0.5rem; font-size: 0.8rem; }
+a { color: #0072b2; }
+:target { background: #fff6da; }
 @media screen and (max-width: 48rem) {
   table.claims thead { display: none; }
   table.claims tr { display: block; border: 1px solid #ccc; margin: 0.8rem 0; padding: 0.3rem; }

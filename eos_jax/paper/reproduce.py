@@ -14,7 +14,8 @@ from eos_jax import plots
 from eos_jax.paper import report
 from eos_jax.paper.claims import Measurement, claims
 from eos_jax.paper.figures import figures
-from eos_jax.paper.settings import stamped
+from eos_jax.paper.figures.base import settings_of
+from eos_jax.paper.figures.networks import on_cifar10
 from eos_jax.results import store
 
 GROUPS = ("all", "figures", "claims")
@@ -113,10 +114,14 @@ def run(
 def _make(name: str, out: Path, quick: bool, cifar10: str | None) -> report.FigureEntry:
     figure = figures[name]
     began = time.perf_counter()
-    entry = report.FigureEntry(name, figure.title, figure.settings(quick), figure.stated())
+    settings = figure.chosen(quick)
+    entry = report.FigureEntry(name, figure.title, settings, figure.origins(settings))
     try:
-        dataset = figure.compute(quick, cifar10)
-        entry.settings = stamped(dataset)
+        other = on_cifar10(settings, cifar10) if cifar10 and "folder" in settings else {}
+        dataset = figure.compute(quick, other)
+        entry.settings = settings_of(dataset)
+        entry.origins = figure.origins(entry.settings)
+        entry.made_by = report.made_by(dataset.attrs)
         entry.compute_seconds = time.perf_counter() - began
         plots.save(figure.draw(dataset), out / f"{name}.png")
         store.save(dataset, out / "data" / f"{name}.zarr")

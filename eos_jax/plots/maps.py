@@ -135,12 +135,15 @@ def _fate(data: xr.Dataset, kind: Outcome) -> Layer:
     steps = np.maximum(data.steps, 1).where(mine)
     low, high = np.nanquantile(steps.values, [0.005, 0.995])
     high = max(high, low * 1.1)
-    # room at both ends, so that the lightest is not white nor the darkest black
-    norm = LogNorm(low * (low / high) ** 0.4, high * (high / low) ** 0.1)
-    return Layer(f"steps until {name}", steps, _colour_map(_SHADES[kind]), norm, (low, high))
+    return Layer(f"steps until {name}", steps, _SHADES[kind], LogNorm(low, high), (low, high))
 
 
-_SHADES = {Outcome.CONVERGED: "Blues", Outcome.DIVERGED: "Oranges"}
+def _middle(name: str) -> Colormap:
+    """A colour map without its ends, so that its lightest is not white nor its darkest black."""
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(0.27, 0.93, 256)))
+
+
+_SHADES = {Outcome.CONVERGED: _middle("Blues"), Outcome.DIVERGED: _middle("Oranges")}
 
 
 @register("map", {"outcome": ()}, rank=30)

@@ -92,6 +92,12 @@ def _damage(array: zarr.Array, part=...) -> str | None:
         return f"{error}" or type(error).__name__
 
 
+def _loss(array: zarr.Array) -> str | None:
+    """What is wrong with an array of which every chunk was written, if anything is."""
+    return _damage(array) or ("a chunk is missing" if array.nchunks_initialized < array.nchunks
+                              else None)  # fmt: skip
+
+
 def _write_metadata(path: Path, plan: Layout, block) -> None:
     # xarray's convention for coordinates that are not dimensions, such as a single eta
     others = " ".join(name for name in plan.coords if name not in plan.variables["outcome"].dims)
@@ -143,20 +149,40 @@ def _consolidating():
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
-    """Write a dataset that is in memory, in place of what is there; `xr.open_zarr` opens it."""
+    """Write a dataset that is in memory, in place of what is there; `open_dataset` opens it.
+
+    Each variable is one chunk with a checksum, as if the whole were one tile.
+
+    Args:
+      dataset: with a `configuration` among its attributes, as results have.
+      path: where to.
+    """
+    encoding: dict[Any, dict[str, Any]] = {
+        name: {
+            "chunks": values.shape,
+            "compressors": [BloscCodec(), Crc32cCodec()],
+            "_FillValue": None,
+        }
+        for name, values in dataset.variables.items()
+        if values.size
+    }
     with _consolidating():
-        dataset.to_zarr(path, mode="w", zarr_format=3, consolidated=True)
+        dataset.drop_encoding().to_zarr(
+            path, mode="w", zarr_format=3, consolidated=True, encoding=encoding,
+            write_empty_chunks=True,
+        )  # fmt: skip
 
 
-def _open(path: str | os.PathLike) -> zarr.Group:
-    """The group of a result; raises unless it is one."""
+def _open(path: str | os.PathLike, needed: tuple[str, ...] = ("outcome",)) -> zarr.Group:
+    """The group of a result; raises unless it is one, with the variables needed."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"Store `{path}` does not exist.")
     try:
         group = zarr.open_group(path, mode="r+", use_consolidated=False)
         json.loads(str(group.attrs["configuration"]))
-        group["outcome"]
+        for name in needed:
+            group[name]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileExistsError(
             f"`{path}` exists and is not a result of eos_jax ({type(error).__name__})."
@@ -235,12 +261,16 @@ def damaged(path: str | os.PathLike) -> list[str]:
       FileNotFoundError: if nothing is there.
       FileExistsError: if it is not a result of eos_jax, or holds links.
     """
-    group = _open(path)
+    group = _open(path, needed=())
     _refuse_links(path)
     arrays = dict(group.arrays())
+    if "outcome" not in arrays:  # of a figure: no tiles
+        return [f"{name}: {error}" for name in arrays if (error := _loss(arrays[name]))]
     outcome = arrays["outcome"]
-    dims: Any = outcome.metadata.to_dict()["dimension_names"]
-    labels = {*dims, *str(group.attrs.get("coordinates", "")).split()} & set(arrays)
+    dims: Any = outcome.metadata.to_dict().get("dimension_names") or ()
+    # ours are named by the group, those of `save` by each variable too
+    named = " ".join(str(each.attrs.get("coordinates", "")) for each in (group, *arrays.values()))
+    labels = {*dims, *named.split()} & set(arrays)
     results = set(arrays) - labels
     found = [f"{name}: {error}" for name in labels if (error := _damage(arrays[name]))]
     for tile in tiles(outcome.shape, outcome.chunks):
@@ -264,10 +294,11 @@ def damaged(path: str | os.PathLike) -> list[str]:
 
 
 def open_dataset(path: str | os.PathLike) -> xr.Dataset:
-    """The result of a sweep as a dataset, read as it is used.
+    """A result as a dataset, read as it is used.
 
     Args:
-      path: folder of the store, as was given to a sweep as `out`.
+      path: folder of the store, as was given to a sweep as `out`, or the data of a figure that
+        `eos-jax reproduce` made.
 
     Returns:
       The dataset that the sweep returned, or as much of it as is done; where it is not,
@@ -284,7 +315,7 @@ def open_dataset(path: str | os.PathLike) -> xr.Dataset:
       >>> eos.open(folder).equals(ds)
       True
     """
-    _open(path)
+    _open(path, needed=())
     found = xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
     names = str(found.attrs.get("order", "")).split()
     names += [name for name in found.variables if name not in names]

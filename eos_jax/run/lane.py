@@ -167,7 +167,7 @@ def begin_one(
     params = {name: jnp.asarray(params[name]) for name in objective.parameters}
     state = rule.init(objective, params, hyper)
     start = origin(objective, params) if stop else ()
-    lane = Lanes(params, state, hyper, jnp.zeros((), jnp.int32), start, {})
+    lane = Lanes(params, state, dict(hyper), jnp.zeros((), jnp.int32), start, {})
     sample = sample_of(program, lane)
     seen = {name: o.init(sample, program.samples) for name, o in program.observers}
     return observe_one(program, lane._replace(seen=seen))
@@ -287,9 +287,10 @@ def return_of(program: Program, lane: Lanes) -> returns.Return | tuple[()]:
 def at_rest(program: Program, params: Mapping[str, jax.Array]) -> jax.Array:
     """Whether one lane is stationary: at a saddle it is, though not near the floor."""
     objective = program.objective
+    tolerance = (program.stop and program.stop.tolerance) or 0.0
     loss = excess_loss(objective, params)
-    above = Origin(jnp.zeros_like(loss), jnp.full_like(loss, objective.floor))
-    return stationary(objective, params, above, program.stop.tolerance)
+    above = Origin(jnp.zeros_like(loss), jnp.full_like(loss, objective.floor or 0.0))
+    return stationary(objective, params, above, tolerance)
 
 
 def _bends(program, sample):

@@ -68,6 +68,8 @@ def _prepared(program: Program, dtype: str) -> Prepared | str:
             return _lists(program, dtype)
     except NotScalars as reason:
         return str(reason)
+    except (KeyError, AttributeError) as error:  # a version of JAX whose traces look different
+        return f"a trace that this version cannot read ({type(error).__name__}: {error})"
 
 
 def _lists(program, dtype):

@@ -12,6 +12,8 @@ from eos_jax import Outcome, rules
 from eos_jax.cli import summary
 from eos_jax.results.store import open_dataset
 
+pytestmark = pytest.mark.optimised
+
 
 @pytest.fixture(scope="module")
 def model():

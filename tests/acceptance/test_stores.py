@@ -8,6 +8,8 @@ import pytest
 import eos_jax as eos
 from eos_jax import observers, rules
 
+pytestmark = pytest.mark.optimised
+
 AXES = {"x": [0.5, 2.0], "y": 0.3, "eta": [0.1, 0.2]}
 
 

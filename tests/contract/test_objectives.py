@@ -14,10 +14,18 @@ from eos_jax.objectives import lift, registry
 
 pytestmark = pytest.mark.slow
 
+SIZES = ("scalar_product", "quadratic_regression", "uv_model")
+"""Families whose examples are one formula in several sizes: two in every run, all in long ones."""
+
 CASES = [
-    pytest.param(family.make, settings, id=f"{name}({settings})")
+    pytest.param(
+        family.make,
+        settings,
+        id=f"{name}({settings})",
+        marks=pytest.mark.long if name in SIZES and number > 1 else (),
+    )
     for name, family in sorted(registry.items())
-    for settings in family.examples
+    for number, settings in enumerate(family.examples)
 ]
 every_objective = pytest.mark.parametrize(("make", "settings"), CASES)
 one_of_each_family = pytest.mark.parametrize(  # where compiling takes seconds

@@ -97,6 +97,7 @@ def test_it_compiles_maps_and_keeps_every_dtype(make, arguments):
                     np.testing.assert_allclose(params[n][k], single[n], rtol=2000 * eps)
 
 
+@pytest.mark.long  # that lanes are single points is tested above
 @every_rule
 def test_a_batch_of_one_is_the_single_point(make, arguments, x64):
     rule = make(**arguments)
@@ -150,26 +151,26 @@ def test_it_is_traced_once(make, arguments):
     assert len(traces) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.long)])
 @one_of_each_family  # computed thresholds take seconds to compile
-def test_curvature_and_threshold_are_numbers_of_the_lanes(make, arguments):
+def test_curvature_and_threshold_are_numbers_of_the_lanes(make, arguments, dtype):
     rule = make(**arguments)
-    for dtype in DTYPES:
-        with jax.enable_x64(dtype == np.float64):
-            hyper = numbers(rule, dtype)
+    with jax.enable_x64(dtype == np.float64):
+        hyper = numbers(rule, dtype)
 
-            def both(params, hyper=hyper):
-                params, state = two_steps(rule)(params, hyper)
-                here = sample(LABELLED, rule, params, state, hyper, 2)
-                return measures.curvature(here), measures.threshold(here)
+        def both(params):
+            params, state = two_steps(rule)(params, hyper)
+            here = sample(LABELLED, rule, params, state, hyper, 2)
+            return measures.curvature(here), measures.threshold(here)
 
-            curvature, threshold = jax.jit(jax.vmap(both))(points((3,), dtype))
-            assert curvature.shape == threshold.shape == (3,)
-            assert curvature.dtype == threshold.dtype == dtype
-            assert np.isfinite(curvature).all()
-            if rule.threshold is None:
-                assert np.isnan(threshold).all()
-            else:
-                assert (np.asarray(threshold) > 0).all()
+        curvature, threshold = jax.jit(jax.vmap(both))(points((3,), dtype))
+        assert curvature.shape == threshold.shape == (3,)
+        assert curvature.dtype == threshold.dtype == dtype
+        assert np.isfinite(curvature).all()
+        if rule.threshold is None:
+            assert np.isnan(threshold).all()
+        else:
+            assert (np.asarray(threshold) > 0).all()
 
 
 @every_rule

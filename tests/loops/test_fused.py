@@ -9,6 +9,8 @@ import eos_jax as eos
 from eos_jax import rules
 from eos_jax.loops import advance_lanes, base, fused
 
+pytestmark = pytest.mark.optimised
+
 RULE = rules.gradient_descent()
 
 

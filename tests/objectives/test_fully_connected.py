@@ -76,8 +76,16 @@ def test_gradient_by_finite_differences(activation, loss):
             assert np.isclose(exact[name][index], (up - down) / (2 * h), atol=1e-8), (name, index)
 
 
-@pytest.mark.parametrize("method", ["lanczos", "power"])
-@pytest.mark.parametrize("activation", ["relu", "elu", "tanh"])
+@pytest.mark.parametrize(
+    ("activation", "method"),
+    [
+        ("relu", "power"),
+        ("tanh", "lanczos"),
+        pytest.param("relu", "lanczos", marks=pytest.mark.long),
+        pytest.param("tanh", "power", marks=pytest.mark.long),
+        *(pytest.param("elu", m, marks=pytest.mark.long) for m in ("lanczos", "power")),
+    ],
+)
 def test_sharpness_from_products_is_that_of_the_dense_hessian(activation, method):
     obj = network(activation)
     params = point_of(obj, seed=3)
@@ -216,6 +224,7 @@ def test_initial_weights_of_other_objectives():
         initial_parameters(deep, jax.random.key(0), factors=(1.0, 2.0, 3.0))
 
 
+@pytest.mark.long  # the figure of networks is drawn, quickly, in every run
 def test_a_relu_network_sharpens_to_the_edge_and_no_further():
     """Progressive sharpening to 2/eta, the paper's figure 1a in small."""
     obj = fully_connected((10, 30, 30, 30, 1), data="gaussian", samples=20)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from eos_jax import cli
 from eos_jax.paper import report, reproduce
-from eos_jax.paper.claims import Claim, Measurement
+from eos_jax.paper.claims import Claim, Measurement, claims
 from eos_jax.paper.figures import figures
 
 VOID = {"meta", "img", "br", "hr", "link"}
@@ -21,6 +21,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.text, self.images, self.tags = [], [], [], set()
+        self.anchors, self.links = set(), []
         self.feed(text)
         self.close()
         assert not self.open
@@ -29,6 +30,10 @@ class Page(html.parser.HTMLParser):
         self.tags.add(tag)
         if tag == "img":
             self.images.append(dict(attrs))
+        if "id" in dict(attrs):
+            self.anchors.add(dict(attrs)["id"])
+        if tag == "a":
+            self.links.append(dict(attrs)["href"])
         if tag not in VOID:
             self.open.append(tag)
 
@@ -40,11 +45,11 @@ class Page(html.parser.HTMLParser):
             self.text.append(data)
 
 
-def claim(name, error=0.0, statement="1 < 2", note=""):
+def claim(name, error=0.0, statement="1 < 2", note="", figure=""):
     def check(quick):
         return Measurement(1.0, 1.0 + error, error, 1e-3, note)
 
-    return Claim(name, statement, "here", check)
+    return Claim(name, statement, "here", check, figure)
 
 
 def broken(name):
@@ -73,7 +78,9 @@ def run(*arguments):
 def test_the_page_is_whole_and_escapes_what_it_is_given(tmp_path):
     evil = '<script>alert("1")</script> & more | cells'
     (tmp_path / "fig.png").write_bytes(b"not really a picture")
-    entry = report.FigureEntry("fig", evil, {"a": [1, 2]}, (), evil, "fig.png", 1.0, 0.5)
+    entry = report.FigureEntry(
+        "fig", evil, {"a": [1, 2]}, {"a": "chosen here"}, {"rule": evil}, evil, "fig.png", 1.0, 0.5
+    )
     one = claim("evil", statement=evil, note=evil)
     row = report.ClaimEntry(one, one.check(False), 0.1)
     made = report.Report(False, [entry], [row], [], 1.6)
@@ -89,6 +96,33 @@ def test_the_page_is_whole_and_escapes_what_it_is_given(tmp_path):
     assert rows[0].replace("\\|", "").count("|") == len(report.CLAIM_COLUMNS) + 1
     assert "<script" not in rows[0].replace("\\<", "")
     assert "![fig](fig.png)" in lines
+
+
+def test_each_claim_leads_to_its_code_and_to_the_figure_that_shows_it(tmp_path):
+    (tmp_path / "fig9.png").write_bytes(b"not really a picture")
+    made = {"rule": "gradient descent", "jax": "0.0.1"}
+    entry = report.FigureEntry("fig9", "Nine.", {}, {}, made, "What it is.", "fig9.png")
+    shown, other = claim("shown", figure="fig9"), claim("other", figure="fig10")
+    rows = [report.ClaimEntry(each, each.check(False), 0.1) for each in (shown, other)]
+    report.write(report.Report(False, [entry], rows, [], 1.0), tmp_path)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert {link[1:] for link in page.links} <= page.anchors  # all of them lead somewhere
+    assert page.links.count("#fig9") == 1 and "#fig10" not in page.links
+    assert {"#code-shown", "#code-other", "#claim-shown"} <= set(page.links)
+    text = "".join(page.text)
+    assert "tests/paper/test_report.py:" in text  # where this file's claims are checked
+    assert "return Measurement(1.0, 1.0 + error, error, 1e-3, note)" in text
+    assert "eos-jax plot data/fig9.zarr --out fig9.png" in text and "0.0.1" in text
+    lines = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "(report.html#code-shown)" in lines and "(report.html#fig9)" in lines
+
+
+def test_figures_that_claims_name_are_there_and_their_code_is_found():
+    for one in claims.values():
+        assert one.figure == "" or one.figure in figures, one.name
+        file, line, text = one.code()
+        assert file.startswith("eos_jax/paper/claims/") and "def " in text and line > 1
+    assert len({one.figure for one in claims.values()}) >= 10
 
 
 def test_the_summary_counts_and_names_failures():
@@ -109,7 +143,8 @@ def test_a_run_writes_picture_data_and_report(tmp_path, capsys, some_claims):
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     text = "".join(page.text)
     assert len(page.images) == 1 and figures["fig3"].title in text
-    for word in ("holds", "jaxlib", "quick run", "cores", "chosen here", "stated in the paper"):
+    words = ("holds", "jaxlib", "quick run", "cores", "chosen here", "stated in the paper")
+    for word in (*words, "closed form, no descent", "float64"):
         assert word in text
     assert (tmp_path / "fig3.png").read_bytes().startswith(b"\x89PNG")
     stored = xr.open_zarr(tmp_path / "data" / "fig3.zarr", consolidated=False)
@@ -129,10 +164,10 @@ def test_a_claim_that_fails_or_raises_is_exit_code_1_and_does_not_stop_the_rest(
 
 
 def test_a_figure_that_cannot_be_made_is_reported(tmp_path, capsys, monkeypatch, some_claims):
-    def fail(quick):
+    def fail(settings):
         raise ImportError("needs `nets`")
 
-    monkeypatch.setattr(figures["fig3"].module, "compute", fail)
+    monkeypatch.setitem(figures, "fig3", figures["fig3"]._replace(make=fail))
     assert run("fig3", "right", "--out", tmp_path) == 1
     assert "fig3  FAILED: Not made: ImportError: needs `nets`" in capsys.readouterr().out
     assert "1 of 1 claims hold" in (tmp_path / "report.md").read_text(encoding="utf-8")

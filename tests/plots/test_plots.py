@@ -198,6 +198,25 @@ def test_large_maps_are_thinned(monkeypatch, dataset):
     assert image(ax).size == 7 * 9
 
 
+def test_a_histogram_says_what_it_leaves_out():
+    lanes = {"outcome": [1, 1, 1, 1, 2], "sharpness": [9.95, 9.5, 5.0, 10.5, 1.0]}
+    data = xr.Dataset({name: ("x", v) for name, v in lanes.items()}, coords={"x": np.arange(5.0)})
+    data["threshold"] = ("x", np.full(5, 10.0))
+    ax = plots.sharpness_histogram(data, fresh_axes(), band=0.1, relative=False, top=1.0)
+    assert ax.get_title() == "not shown: 25 % further below, 25 % above"
+    heights = sum(patch.get_data().values for patch in ax.patches)
+    assert heights.sum() == 50 and ax.get_ylabel() == "% of converged orbits"
+    ax = plots.sharpness_histogram(data, fresh_axes(), band=0.1, relative=False, top=6.0)
+    assert ax.get_title() == "not shown: 25 % above"
+
+
+def test_the_key_of_map_and_histogram_is_below_both(dataset):
+    figure = plots.sharpness_map_and_histogram(dataset("a map"))
+    assert not any(ax.get_legend() for ax in figure.axes) and len(figure.legends) == 1
+    assert "within 1 % below the threshold" in legend_of(figure)
+    assert figure.axes[1].get_title().startswith("not shown: ")
+
+
 # Axes ---------------------------------------------------------------------------------------------
 
 

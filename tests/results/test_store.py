@@ -16,6 +16,8 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax.results import store
 
+pytestmark = pytest.mark.optimised
+
 AXES = {"x": np.linspace(2.0, 3.6, 30), "y": np.linspace(0.1, 0.7, 8), "eta": 0.2}
 STEPS = 120
 TILE = 56  # seven rows of eight: the last tile is smaller
@@ -149,7 +151,7 @@ LONG = {"x": np.linspace(0, 4, 160), "y": np.linspace(0, 4, 100), "eta": 0.2}
 WRITER = """
 import sys, numpy as np, eos_jax as eos
 axes = {"x": np.linspace(0, 4, 160), "y": np.linspace(0, 4, 100), "eta": 0.2}
-eos.sweep(eos.objectives.scalar_product((2, 2)), axes, 30_000, out=sys.argv[1], tile=100)
+eos.sweep(eos.objectives.scalar_product((2, 2)), axes, 30_000, out=sys.argv[1], tile=400)
 """
 
 
@@ -158,13 +160,13 @@ def test_killed_and_started_again_gives_the_same_bytes(tmp_path):
     """SIGKILL in the middle of writing, then a run to the end."""
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(killed)])
-    while process.poll() is None and len(chunks(killed, "outcome")) < 20:
+    while process.poll() is None and len(chunks(killed, "outcome")) < 8:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 20 <= len(chunks(killed, "outcome")) < 160
-    write(killed, axes=LONG, steps=30_000, tile=100)
-    write(tmp_path / "whole", axes=LONG, steps=30_000, tile=100)
+    assert 8 <= len(chunks(killed, "outcome")) < 40
+    write(killed, axes=LONG, steps=30_000, tile=400)
+    write(tmp_path / "whole", axes=LONG, steps=30_000, tile=400)
     found = {n: b for n, b in contents(killed).items() if ".partial" not in n}
     assert found == contents(tmp_path / "whole")
 

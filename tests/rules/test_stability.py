@@ -51,7 +51,7 @@ def test_momentum_formula_is_where_the_companion_matrix_passes_one(name, beta, x
     ("decay", "numbers_at_nine_tenths"),
     [
         (0.0, (2, 3.8, 1.3571428571, 38, 13.571428571)),
-        (0.1, (1.9, 3.61, 1.2892857143, 36.1, 12.892857143)),
+        pytest.param(0.1, (1.9, 3.61, 1.2892857143, 36.1, 12.892857143), marks=pytest.mark.long),
     ],
 )
 def test_linear_rules_flip_at_the_printed_numbers(decay, numbers_at_nine_tenths, x64):

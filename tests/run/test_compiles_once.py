@@ -49,6 +49,7 @@ def compilations():
 
 
 def assert_compiles_once(sweep):
+    jax.clear_caches()  # of programs that another file has compiled
     with compilations() as first:
         one = sweep()
     assert first, "the counter counts nothing"
@@ -118,10 +119,21 @@ def test_orbits(paper, record):
     assert_compiles_once(lambda: eos.orbits(paper, axes, 40, record=record))
 
 
+@pytest.mark.parametrize("function", [eos.loss, eos.gradient, eos.hessian, eos.sharpness])
+def test_functions_of_points(paper, function):
+    function(paper, {"x": np.linspace(1.0, 2.0, 7), "y": 0.4})
+    with compilations() as again:
+        function(paper, {"x": np.linspace(2.0, 3.0, 7), "y": 0.3})
+    assert not again
+
+
 def test_simulate_and_iterate(paper):
     lanes = {"x": np.linspace(1.0, 2.0, 5), "y": np.full(5, 0.4)}
     eos.iterate(paper, lanes, 0.05, 40)
+    point = {"x": 1.0, "y": 0.4}
+    eos.simulate(paper, point, 0.05, 40)
     with compilations() as again:
+        eos.simulate(paper, {"x": 1.5, "y": 0.3}, 0.07, 40)
         eos.iterate(paper, lanes, 0.05, 40)
         eos.iterate(paper, lanes, 0.07, 40)
     assert not again

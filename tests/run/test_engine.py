@@ -13,6 +13,8 @@ from eos_jax import rules
 from eos_jax.loops import base, fused
 from eos_jax.run import lane, plain, registers
 
+pytestmark = pytest.mark.optimised
+
 # in the chaotic window of figure 7a: neighbouring bits would show
 X, Y = (c.ravel() for c in np.meshgrid(np.linspace(3, 3.4, 23), np.linspace(0.1, 0.5, 17)))
 STARTS = {"x": X, "y": Y, "eta": np.full(X.size, 0.2)}
@@ -45,12 +47,14 @@ def wanted():
     return results
 
 
-@pytest.mark.parametrize("width, groups", [(512, 1), (64, 7), (16, 25)])
+@pytest.mark.parametrize(
+    "width, groups", [(64, 7), (16, 25), pytest.param(512, 1, marks=pytest.mark.long)]
+)
 def test_bits_do_not_depend_on_the_shape_of_the_buffers(width, groups, wanted):
     assert_equal(run(width, groups), wanted)
 
 
-@pytest.mark.parametrize("most", [0, 1, 2])
+@pytest.mark.parametrize("most", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_bits_do_not_depend_on_how_many_steps_are_fused(most, wanted, monkeypatch):
     jax.clear_caches()
     if most:
@@ -73,7 +77,7 @@ def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("devices", "engine"), [(3, "plain"), (1, "registers"), (3, "registers")])
+@pytest.mark.parametrize(("devices", "engine"), [(2, "plain"), (3, "registers")])
 def test_bits_do_not_depend_on_the_number_of_devices(devices, engine, wanted, tmp_path):
     program = f"""
 import jax; jax.config.update("jax_num_cpu_devices", {devices})

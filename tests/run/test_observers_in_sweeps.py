@@ -17,6 +17,8 @@ from eos_jax import Outcome, observers
 from eos_jax.run import lane, plain
 from tests import oracle
 
+pytestmark = pytest.mark.optimised
+
 PAPER = eos.objectives.scalar_product((2, 2))
 AXES = {
     "x": np.linspace(0.6, 3.6, 13),
@@ -140,7 +142,9 @@ def test_the_end_of_a_trace_is_kept(every):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [4, 10, 32, 64, 100])
+@pytest.mark.parametrize(
+    "every", [10, 100, *(pytest.param(n, marks=pytest.mark.long) for n in (4, 32, 64))]
+)
 def test_a_sample_is_the_same_whatever_the_stride(every):
     """To the last bit, and so are the fates: who looks does not disturb."""
     fine, coarse = swept(1), swept(every)
@@ -386,13 +390,15 @@ def assert_same_bits(found, wanted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tile", [16, 64])
+@pytest.mark.parametrize("tile", [64, pytest.param(16, marks=pytest.mark.long)])
 def test_records_do_not_depend_on_the_tile(tile, whole):
     assert_same_bits(watched(tile=tile), whole)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2, 3])
+@pytest.mark.parametrize(
+    "devices", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
+)
 def test_records_do_not_depend_on_the_devices_or_the_process(devices, whole, tmp_path):
     subprocess.run(
         [sys.executable, "-c", CODE, str(devices), tmp_path / "s", "300", "16"], check=True

@@ -1,8 +1,12 @@
 """What a claim is: one line of mathematics and a short function that measures whether it holds."""
 
+import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Measurement(NamedTuple):
@@ -36,25 +40,41 @@ class Claim(NamedTuple):
       statement: the mathematics, one line.
       source: paper and theorem, equation or figure, or "derived".
       check: quick -> Measurement; quick means fewer or coarser runs of the same thing.
+      figure: name of the figure that shows it, if one does.
     """
 
     name: str
     statement: str
     source: str
     check: Callable[[bool], Measurement]
+    figure: str = ""
+
+    def code(self) -> tuple[str, int, str]:
+        """The file that checks it, the line where that begins, and the lines themselves.
+
+        Example:
+          >>> from eos_jax.paper.claims import claims
+          >>> file, line, text = claims["full_space_step"].code()
+          >>> file, "def full_space_step(quick: bool)" in text
+          ('eos_jax/paper/claims/sharpness.py', True)
+        """
+        lines, first = inspect.getsourcelines(self.check)
+        file = Path(inspect.getfile(self.check)).resolve().relative_to(ROOT)
+        return file.as_posix(), first, inspect.cleandoc("\n" + "".join(lines))
 
 
 claims: dict[str, Claim] = {}
 """All claims by name, in the order of the files and of the functions in them."""
 
 
-def claim(*, statement: str, source: str, name: str | None = None) -> Callable:
+def claim(*, statement: str, source: str, name: str | None = None, figure: str = "") -> Callable:
     """Register a function quick -> Measurement as a claim, under its own name.
 
     Args:
       statement: the mathematics, one line.
       source: paper and theorem, equation or figure, or "derived".
       name: another name, for one function that checks several claims.
+      figure: name of the figure that shows it.
 
     Returns:
       A decorator that leaves the function as it is.
@@ -81,7 +101,7 @@ def claim(*, statement: str, source: str, name: str | None = None) -> Callable:
         for what, text in (("statement", statement), ("source", source)):
             if not text.strip() or "\n" in text:
                 raise ValueError(f"Argument `{what}` must be one line, but got {text!r}.")
-        claims[chosen] = Claim(chosen, statement, source, check)
+        claims[chosen] = Claim(chosen, statement, source, check, figure)
         return check
 
     return register

@@ -35,6 +35,7 @@ def _cubic(b, a):
 @claim(
     statement="frozen d' = (1+A) d - A d^3, A = eta c^2: the minimum becomes a 2-cycle at A = 1",
     source="derived; corrects 'first splits at 1.119', which is the next doubling",
+    figure="fig7c",
 )
 def frozen_map_first_doubling(quick: bool) -> Measurement:
     """Newton on the multiplier of b = 0 at eta = 0.01, where A = 1 is a = 0.0010."""
@@ -46,6 +47,7 @@ def frozen_map_first_doubling(quick: bool) -> Measurement:
 @claim(
     statement="frozen d' = (1+A) d - A d^3: the 2-cycle becomes a 4-cycle at A = sqrt(5) - 1",
     source="derived",
+    figure="fig7c",
 )
 def frozen_map_second_doubling(quick: bool) -> Measurement:
     """Newton on the 2-cycle's multiplier at eta = 0.01, where this A is a = 1.1189."""
@@ -80,6 +82,7 @@ def _figure_7b():
 @claim(
     statement="the orbit from (12.5, 0.05), eta = 0.01, ends beside its EoS minimum (10, 0.1)",
     source="paper, Fig. 7b",
+    figure="fig7b",
 )
 def figure_7b_ends_at_the_eos_minimum(quick: bool) -> Measurement:
     """The point after 400,000 steps; its a against -k^3/8."""
@@ -94,6 +97,7 @@ def figure_7b_ends_at_the_eos_minimum(quick: bool) -> Measurement:
 @claim(
     statement="Fig. 7b's two-step curve splits where the frozen map's 2-cycle doubles, a = 1.118",
     source="derived; paper, Fig. 7b and 7c, whose map says 1.25",
+    figure="fig7c",
 )
 def figure_7b_first_splitting(quick: bool) -> Measurement:
     """The squared distance of the two branches, carried to zero from a in (1.14, 1.25)."""
@@ -111,8 +115,9 @@ def figure_7b_first_splitting(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="Fig. 7b: chaos frozen at a = 2.5; period 4, 2, 1 frozen at and along its orbit",
+    statement="Fig. 7b: frozen chaos at a = 2.5; periods 4, 2, 1, frozen and along it",
     source="paper, Fig. 7b and 7c",
+    figure="fig7c",
 )
 def figure_7b_chaos_then_order(quick: bool) -> Measurement:
     """Exponents and periods of the exact map with c frozen, and periods of the orbit passing by.
@@ -284,6 +289,7 @@ def balanced_pair_is_the_frozen_map(quick: bool) -> Measurement:
 @claim(
     statement="Fig. 7a: starts eps apart differ in fate as eps^p, 0 < p < 1/2, eps = 1e-2 to 1e-6",
     source="paper, Fig. 7a (published 6a), which calls the boundary fractal",
+    figure="fig7a",
 )
 def figure_7a_boundary_is_rough(quick: bool) -> Measurement:
     """The uncertainty exponent of random starts in [3.0, 3.4] x [0.1, 0.5] at eta = 0.2."""

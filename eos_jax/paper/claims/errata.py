@@ -62,6 +62,7 @@ def erratum_3_fall_of_a(quick: bool) -> Measurement:
 @claim(
     statement="the shaded band is (2/eta - 0.1, 2/eta), not (2/eta - 0.1, 2 eta)",
     source="erratum 4: paper, Fig. 2 caption",
+    figure="fig2b",
 )
 def erratum_4_band_of_figure_2(quick: bool) -> Measurement:
     """How far the final sharpness at eta = 0.2 lies outside either band."""
@@ -92,6 +93,7 @@ def _degree_2_errors(half):
 @claim(
     statement="Sec. 4.1's two-step map is that of 1/2 (1 - xy)^2; without the 1/2 it is not",
     source="erratum 5: paper, Sec. 4.1",
+    figure="fig5a",
 )
 def erratum_5_half_of_degree_2(quick: bool) -> Measurement:
     """Two exact steps of either loss against a - sqrt(2) b^2 k^3, b + 4 sqrt(2) a b k."""
@@ -102,6 +104,7 @@ def erratum_5_half_of_degree_2(quick: bool) -> Measurement:
 @claim(
     statement="degree 2: db/da = -4 a/(b k^2)",
     source="erratum 6: paper, Sec. 4.1",
+    figure="fig5a",
 )
 def erratum_6_slope_of_degree_2(quick: bool) -> Measurement:
     """The slope between two points of the two-step map of Sec. 4.1."""
@@ -117,6 +120,7 @@ def erratum_6_slope_of_degree_2(quick: bool) -> Measurement:
 @claim(
     statement="the minima of 1/2 (1 - x y^2)^2 are sqrt(x) y = 1",
     source="erratum 7: paper, Sec. 4.2",
+    figure="fig6",
 )
 def erratum_7_minima_of_degree_3(quick: bool) -> Measurement:
     """The loss along the curves sqrt(x) y = 1, x sqrt(y) = 1 and x y = 1."""

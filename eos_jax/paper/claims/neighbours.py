@@ -82,7 +82,7 @@ def critical_step(x: np.ndarray, y: np.ndarray, mu: float) -> np.ndarray:
 
 
 @claim(
-    statement="1/2 (mu - xy)^2: eta* = min(1/mu, 8/(s + sqrt(s^2 - 16 mu (xy - mu)))), s = x^2+y^2",
+    statement="1/2 (1 - xy)^2: eta* = 8/(s + sqrt(s^2 - 16 (xy - 1))) where < 0.95, s = x^2 + y^2",
     source="Liang and Montufar 2025; derived here from an invariant curve",
 )
 def liang_montufar_critical_step(quick: bool) -> Measurement:
@@ -207,7 +207,7 @@ def song_yun_trajectories_align(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="UV model, target 0: lazy for eta lambda_0 < 2, catapult for 2 to 4, escape beyond 4",
+    statement="UV model, width 64: lazy for eta lambda_0 < 2, catapult for 2 to 4, escape beyond 4",
     source="Lewkowycz et al. 2020",
 )
 def lewkowycz_catapult(quick: bool) -> Measurement:
@@ -234,8 +234,8 @@ def lewkowycz_catapult(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="UV model, target y: late sharpness doubles at eta y/sqrt(n) = 1, sqrt(5) - 1, ...",
-    source="Kalra et al. 2023; the values derived: balanced orbits are the cubic map",
+    statement="UV model: late period 1, 2, 4, 8 at gains eta y/sqrt(n) = 0.9, 1.15, 1.26, 1.295",
+    source="Kalra et al. 2023; between the cubic map's doublings, 1 and sqrt(5) - 1, derived",
 )
 def kalra_late_sharpness_doubles(quick: bool) -> Measurement:
     """Periods of late orbits at four step sizes, from unbalanced random starts."""
@@ -285,7 +285,7 @@ def agarwala_final_kernel(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="deep linear network: modes with eta L sigma_i^(2-2/L) > 2 settle on 2-cycles",
+    statement="linear network, L = 3: the one mode with eta L sigma^(2-2/L) > 2 has a 2-cycle",
     source="Ghosh et al. 2025",
 )
 def ghosh_two_cycles_of_modes(quick: bool) -> Measurement:
@@ -321,7 +321,7 @@ def _cubic_coefficient(k):
 
 
 @claim(
-    statement="depth-p scalars at the critical eta = 2/p converge as b^2 t -> 1/(2 kappa)",
+    statement="depth-p scalars, p = 2, 3, 4, at the critical eta = 2/p: b^2 t -> 1/(2 kappa)",
     source="MacDonald et al. 2025; kappa derived",
 )
 def macdonald_power_law_at_criticality(quick: bool) -> Measurement:
@@ -342,7 +342,7 @@ def macdonald_power_law_at_criticality(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="depth-p scalars just beyond eta = 2/p end on a balanced 2-cycle",
+    statement="depth-p scalars, p = 3, 4, 5 % beyond eta = 2/p end on a balanced 2-cycle",
     source="MacDonald et al. 2025",
 )
 def macdonald_two_cycle_beyond_criticality(quick: bool) -> Measurement:
@@ -369,8 +369,8 @@ def _root_loss(x, y):
 
 
 @claim(
-    statement="GD on sqrt(L) follows dX/dt = -1/8 grad lambda along the minima, t = eta^2 steps",
-    source="Arora et al. 2022; for 1/2 (1 - xy)^2 it is D_0 exp(-eta^2 t/2), derived",
+    statement="GD on sqrt(L), L = 1/2 (1 - xy)^2: x^2 - y^2 = D_0 exp(-1/2) after 1/eta^2 steps",
+    source="derived from the flow dX/dt = -1/8 grad lambda of Arora et al. 2022",
 )
 def arora_root_loss_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against D_0 exp(-1/2)."""
@@ -387,8 +387,8 @@ def arora_root_loss_flow(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="normalised GD follows dX/dt = -1/4 grad log lambda along the minima",
-    source="Arora et al. 2022; for 1/2 (1 - xy)^2 this is dD/dt = -D/sqrt(D^2 + 4), derived",
+    statement="normalised GD, 1/2 (1 - xy)^2: after t = 1, x^2 - y^2 as D' = -D/sqrt(D^2 + 4) says",
+    source="Arora et al. 2022, t = eta^2 steps of the flow dX/dt = -1/4 grad log lambda; derived",
 )
 def arora_normalised_flow(quick: bool) -> Measurement:
     """The imbalance D = x^2 - y^2 after 1/eta^2 steps against its integrated flow."""
@@ -433,7 +433,7 @@ def damian_oscillation(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="GD's cubic model spirals outward as exp(alpha eta^2 t): only its flow is periodic",
+    statement="GD's cubic model spirals outward: its oscillation grows as exp(alpha eta^2 t)",
     source="derived; qualifies Damian et al. 2022",
 )
 def damian_oscillation_grows(quick: bool) -> Measurement:

@@ -65,7 +65,7 @@ def _threshold(rule, sharpness_times_eta):
 
 
 @claim(
-    statement="heavy ball leaves a minimum above the sharpness 2 (1 + beta)/eta",
+    statement="heavy ball, beta = 0.9, on x^2/2 grows above the sharpness 2 (1 + beta)/eta",
     source="Cohen et al. 2021",
 )
 def heavy_ball_threshold(quick: bool) -> Measurement:
@@ -74,7 +74,7 @@ def heavy_ball_threshold(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="Nesterov momentum leaves a minimum above (2/eta)(1 + beta)/(1 + 2 beta)",
+    statement="Nesterov, b = 0.9, on x^2/2 grows above the sharpness (2/eta)(1 + b)/(1 + 2 b)",
     source="Cohen et al. 2021",
 )
 def nesterov_threshold(quick: bool) -> Measurement:
@@ -83,7 +83,7 @@ def nesterov_threshold(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="averaged gradients, b, decay w: a first flip at (2 - eta w)(1 + b)/((1 - b) eta)",
+    statement="averaged gradients, decay w: linearised, a flip at (2 - eta w)(1 + b)/((1 - b) eta)",
     source="derived; Cohen et al. 2021 without decay",
 )
 def linear_filters_flip_with_decay(quick: bool) -> Measurement:
@@ -232,7 +232,7 @@ def _sharpness_aware(rho):
 
 
 @claim(
-    statement="SAM bounces, |x'| = |x|, at sharpness |g|/(2 rho) (sqrt(1 + 8 rho/(eta |g|)) - 1)",
+    statement="SAM on x^2/2: |x'| = |x| at sharpness |g|/(2 rho) (sqrt(1 + 8 rho/(eta |g|)) - 1)",
     source="Long and Bartlett 2023",
 )
 def sam_threshold(quick: bool) -> Measurement:
@@ -251,7 +251,7 @@ def sam_threshold(quick: bool) -> Measurement:
 
 
 @claim(
-    statement="heavy ball: 2 (1 + beta)/eta - S = eta/(2 (1 + beta)) + O(eta^3) at the end",
+    statement="heavy ball, b = 0.5: 2 (1 + b)/eta - S = eta/(2 (1 + b)) + O(eta^3) at the end",
     source="derived; the threshold, Cohen et al. 2021",
 )
 def heavy_ball_gap_law(quick: bool) -> Measurement:

@@ -4,43 +4,25 @@ The paper's figure is a schematic. Here every grid point is taken back to (x, y)
 takes two steps, and the displacement is read in (a, b) again.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Picture
 from matplotlib.patches import Patch
 
 import eos_jax as eos
 from eos_jax import plots, theory
-from eos_jax.paper.settings import choose, stamp
+from eos_jax.paper.figures.base import Figure
 
 REGIONS = ("leaves the minima", "returns, same side", "changes side", "no (a, b) left")
 COLOURS = ("#FBE3C0", "#D6E6F4", "#E5E5E5", "#FFFFFF")
-SETTINGS = {
-    "eta": 0.05,
-    "a": [-0.12, 0.3],
-    "b": [-0.36, 0.28],
-    "points": 401,
-    "starts": [[0.27, 0.004], [0.2, 0.17], [-0.05, -0.2]],
-    "steps": 4000,
-}
-QUICK = {"points": 101}
-STATED = ()
-CAPTION = (
-    "Two steps of gradient descent on 1/2 (1 - x x y y)^2 in the coordinates a (along the curve "
-    "of minima) and b (across it), eta = {eta}: arrows and regions from the exact map at {points} "
-    "x {points} points, a in [{a}], b in [{b}]. |b| grows in the orange region and shrinks in the "
-    "blue one; in the grey one two steps end on the other side of the minima. Black: the parabola "
-    "of the two-step ODE; the boundary between orange and blue, where two exact steps keep |b|, "
-    "is close to it and not symmetric. Dots: every second point of {steps} steps from (a, b) = "
-    "{starts}. The paper's figure 4 is a schematic without settings; all of these were chosen, in "
-    "its spirit."
-)
 
 
-def compute(quick: bool = False) -> xr.Dataset:
+def make(settings: Mapping[str, Any]) -> xr.Dataset:
     """Displacement by two exact steps on a grid, and some orbits."""
-    settings = choose(SETTINGS, QUICK, quick)
     eta = settings["eta"]
     model = eos.objectives.scalar_product((2, 2))
     a, b = (np.linspace(*settings[name], settings["points"]) for name in "ab")
@@ -54,7 +36,7 @@ def compute(quick: bool = False) -> xr.Dataset:
     orbits = eos.orbits(model, {"x": x, "y": y, "eta": eta}, settings["steps"], combine="zip")
     a_orbit, b_orbit = _to_ab(orbits.x_orbit.values, orbits.y_orbit.values, eta)
     shape = (a.size, b.size)
-    found = xr.Dataset(
+    return xr.Dataset(
         {
             "a_moved": (("a", "b"), a_moved.reshape(shape)),
             "b_moved": (("a", "b"), b_moved.reshape(shape)),
@@ -64,7 +46,6 @@ def compute(quick: bool = False) -> xr.Dataset:
         },
         coords={"a": a, "b": b, "eta": eta, "step": np.arange(settings["steps"] + 1)},
     )
-    return stamp(found, settings)
 
 
 def _to_ab(x, y, eta):
@@ -80,7 +61,7 @@ def _region(b, b_moved) -> np.ndarray:
     ).astype(np.uint8)
 
 
-def draw(dataset: xr.Dataset) -> Figure:
+def picture(dataset: xr.Dataset) -> Picture:
     """Regions shaded, directions as arrows of equal length, orbits as points."""
     eta = float(dataset.eta)
     with plots.style():
@@ -127,3 +108,32 @@ def draw(dataset: xr.Dataset) -> Figure:
         ]
         plots.legend_outside(figure, ax, extra=patches, ncols=4)
     return figure
+
+
+FIGURES = (
+    Figure(
+        "fig4",
+        "Figure 4: regions of the (a, b) plane and the direction of two steps, from the real map.",
+        {
+            "eta": 0.05,
+            "a": [-0.12, 0.3],
+            "b": [-0.36, 0.28],
+            "points": 401,
+            "starts": [[0.27, 0.004], [0.2, 0.17], [-0.05, -0.2]],
+            "steps": 4000,
+        },
+        {"points": 101},
+        (),
+        "Two steps of gradient descent on 1/2 (1 - x x y y)^2 in the coordinates a (along the "
+        "curve of minima) and b (across it), eta = {eta}: arrows and regions from the exact map at "
+        "{points} x {points} points, a in [{a}], b in [{b}]. |b| grows in the orange region and "
+        "shrinks in the blue one; in the grey one two steps end on the other side of the minima. "
+        "Black: the parabola of the two-step ODE; the boundary between orange and blue, where two "
+        "exact steps keep |b|, is close to it and not symmetric. Dots: every second point of "
+        "{steps} steps from (a, b) = {starts}. The paper's figure 4 is a schematic without "
+        "settings: this is in its spirit.",
+        make,
+        picture,
+        (2, 2),
+    ),
+)
