@@ -609,9 +609,10 @@ def refined_map(
     def outcomes(rows, columns, name):
         made.append(len(rows))
         points = {first: values[0][rows], second: values[1][columns]}
+        given: dict[str, Any] = {"keep": (), **options, "out": _beside(out, name)}
         dataset = eos.sweep(
             system.objective, {**fixed, **points}, steps, rule=system.rule, stop=stop,
-            combine="zip", out=_beside(out, name), **{"keep": (), **options},
+            combine="zip", **given,
         )  # fmt: skip
         attrs.update(dataset.attrs)
         return dataset.outcome.values

@@ -153,7 +153,9 @@ def _finished(base, changed, by, exponent, dtype, out):
     found["trusted"] = (dims, trusted.astype(np.uint8),
                         {"long_name": "whether the fate can be trusted", "units": "1"})  # fmt: skip
     share = float(trusted.mean())
-    attrs = {f"changed_{name}_share": float(where.mean()) for name, where in changed.items()}
+    attrs: dict[str, Any] = {
+        f"changed_{name}_share": float(where.mean()) for name, where in changed.items()
+    }
     attrs |= {"trusted_share": share, "trust": in_words(share, withstood)}
     result = base.assign(found)
     if exponent:

@@ -40,7 +40,7 @@ def count(
       every: steps between them.
       rows: counts, uint32 of shape (padded(lanes), length), added to.
     """
-    flight = lanes_in_flight(step, state[0].dtype.name, len(state))
+    flight = lanes_in_flight(state[0].dtype.name)
     while flight > 2 and flight >= 2 * lanes:  # a chain of columns is few lanes
         flight //= 2
     _, function = _counted(step, place, len(state), flight)
