@@ -9,8 +9,19 @@ from eos_jax.analysis.bifurcations import (
     continuation,
     ratios,
 )
+from eos_jax.analysis.boundaries import (
+    basin_entropy,
+    boundary,
+    box_counting,
+    refined_map,
+    resolution_scaling,
+    uncertainty,
+    wada,
+)
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
 from eos_jax.analysis.maps import System, henon, logistic, own_map
+from eos_jax.analysis.orbit_diagrams import orbit_diagram
+from eos_jax.analysis.trust import trust
 
 __all__ = [
     "FEIGENBAUM",
@@ -18,13 +29,22 @@ __all__ = [
     "Branch",
     "Cycles",
     "System",
+    "basin_entropy",
     "bifurcation",
+    "boundary",
+    "box_counting",
     "cascade",
     "continuation",
     "cycles",
     "embedded_cycles",
     "henon",
     "logistic",
+    "orbit_diagram",
     "own_map",
     "ratios",
+    "refined_map",
+    "resolution_scaling",
+    "trust",
+    "uncertainty",
+    "wada",
 ]

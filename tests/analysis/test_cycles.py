@@ -75,6 +75,7 @@ def test_special_points_of_the_logistic_map():
     assert abs(fold.parameter - 1 - math.sqrt(8)) < 1e-13 and fold.coefficient != 0
 
 
+@pytest.mark.long
 def test_a_neimark_sacker_point_with_its_sign():
     """The delayed logistic map at r = 2, theta = pi/3; Kuznetsov, example 4.2: -2 at |q|^2 = 2."""
     found = bifurcation("neimark_sacker", own_map(delayed, ["x", "y"]), {"x": 0.48, "y": 0.48},
@@ -106,6 +107,7 @@ def test_the_cascade_of_four_balanced_scalars(balanced):
     assert all(point.coefficient > 0 for point in balanced)
 
 
+@pytest.mark.long
 def test_the_same_points_from_the_full_system():
     """Four scalars that may part; at the first flip the minima are a continuum."""
     obj = eos.objectives.scalar_product(4)

@@ -95,7 +95,7 @@ def test_growth_across_the_balanced_line(x64):
     [
         ("adam", {"b1": 0.9, "b2": 0.99}, 8, (0.9, 0.99)),
         ("gradient_noise", {"sigma": 0.01, "seed": 3}, 2, ()),
-        (optax.adam, {}, 10, ()),  # its moments belong to the full space
+        pytest.param(optax.adam, {}, 10, (), marks=pytest.mark.long),  # of the full space
     ],
 )
 def test_states_with_counts_and_powers(x64, rule, hyper, size, rates):
