@@ -89,7 +89,7 @@ def _lists(program, dtype):
 
     def begin(params, hyper):
         lane = of_lane.begin_one(program, params, hyper)
-        return _in_order(program, lane), of_lane.seems_decided(program, lane)
+        return _in_order(lane), of_lane.seems_decided(program, lane)
 
     def look(params, start):
         here = near(objective, params, start, program.stop)
@@ -99,10 +99,7 @@ def _lists(program, dtype):
         lane = Lanes(params, state, hyper, steps, (), seen)
         return of_lane.observe_one(program, lane, shown).seen
 
-    def judge(lane, heed, horizon, within):
-        return of_lane.judged(program, lane, heed, horizon, within)
-
-    leaves = _in_order(program, lane)
+    leaves = _in_order(lane)
     _, step = step_as_scalars(objective, rule, dtype)
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(part)) for part in leaves]
     began = as_scalars(begin, params, hyper)
@@ -119,10 +116,11 @@ def _lists(program, dtype):
         hyper=sizes[3],
         every=program.every,
     )  # fmt: skip
-    whole = _whole_lane(program, lane)
 
-    def verdict_of(leaves, steps, *rest):
-        return judge(whole(leaves, steps), *rest)
+    def verdict_of(leaves, steps, heed, horizon, within):
+        params, state, seen, hyper, start = leaves
+        lane = Lanes(params, state, hyper, steps, start, seen)
+        return of_lane.judged(program, lane, heed, horizon, within)
 
     closed, found = jax.make_jaxpr(verdict_of, return_shape=True)(
         leaves, number, truth, number, truth
@@ -160,17 +158,9 @@ def _by_xla(verdict_of, leaves, dtype):
     return verdict
 
 
-def _in_order(program, lane):
+def _in_order(lane):
     """The leaves of a lane as `tiles.Lists` orders them."""
     return lane.params, lane.state, lane.seen, lane.hyper, lane.start
-
-
-def _whole_lane(program, like):
-    def whole(leaves, steps):
-        params, state, seen, hyper, start = leaves
-        return Lanes(params, state, hyper, steps, start, seen)
-
-    return whole
 
 
 def run_tile(
@@ -199,8 +189,8 @@ def run_tile(
     steps = np.zeros(registers.padded(count), np.int32)
     going = np.flatnonzero(valid & ~stopped[:count])
     candidates = np.flatnonzero(valid & stopped[:count])
-    reported = 0.0
-    todo = len(going) + len(candidates)
+    todo = alive = len(going) + len(candidates)
+    reported = 0.0  # of those alive
     while todo:
         order, left = going.copy(), len(going)
         while left:
@@ -209,7 +199,7 @@ def run_tile(
                 _BUDGET,
             )  # fmt: skip
             under_way = float(steps[order[:left]].sum(dtype=float)) / max(horizon, 1)
-            done = len(going) - left + under_way
+            done = alive - len(candidates) - left + under_way
             on_round(max(done - reported, 0.0))
             reported = max(done, reported)
         candidates = np.sort(np.concatenate([going, candidates]))  # in order: no copies below
@@ -225,7 +215,7 @@ def run_tile(
                 registers.pointers(leaves), steps.ctypes.data, candidates.ctypes.data,
                 len(candidates), horizon,
             )  # fmt: skip
-        reported = 0.0
+    on_round(alive - reported)
     return results
 
 
