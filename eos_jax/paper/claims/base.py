@@ -56,7 +56,7 @@ class Claim(NamedTuple):
           >>> from eos_jax.paper.claims import claims
           >>> file, line, text = claims["full_space_step"].code()
           >>> file, "def full_space_step(quick: bool)" in text
-          ('eos_jax/paper/claims/sharpness.py', True)
+          ('eos_jax/paper/claims/theorems.py', True)
         """
         lines, first = inspect.getsourcelines(self.check)
         file = Path(inspect.getfile(self.check)).resolve().relative_to(ROOT)
