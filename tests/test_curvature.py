@@ -25,6 +25,8 @@ from eos_jax.curvature import (
 from eos_jax.objectives.fully_connected import initial_parameters
 from tests import oracle
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("exact", "power", "lanczos")
 ALL_METHODS = ("auto", *METHODS)
 long = functools.partial(pytest.param, marks=pytest.mark.long)  # a variant of what is tested anyway

@@ -8,7 +8,7 @@ import pytest
 import eos_jax as eos
 from tests import oracle
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 ETA, STEPS = 0.1, 60  # a long chain of steps, along which single precision would show
 

@@ -110,7 +110,8 @@ def run(
             rests = at_rest(gradient, x, slope, here - floor, 0.0, tolerance, rounding)
             near = np.abs(here - floor) < tolerance + 8 * rounding * abs(floor)
         settled = np.zeros(len(x), bool)
-        settled[near] = stable(gradient, x[near], eta[near], rounding, floor)
+        if near.any():
+            settled[near] = stable(gradient, x[near], eta[near], rounding, floor)
         gone = ~(np.abs(x) <= 1e6).all(axis=1) & ~settled
         for name, mask in ((CONVERGED, settled), (DIVERGED, gone)):
             label[lane[mask]], taken[lane[mask]], last[lane[mask]] = name, step, x[mask]

@@ -11,6 +11,8 @@ from eos_jax.results.store import open_dataset
 from tests.acceptance import losses, oracle
 from tests.acceptance.losses import CASES
 
+pytestmark = pytest.mark.slow
+
 SINGLE = ("regression", "scaled down", "below zero")
 """The losses that are tried in single precision every time; the others with `make test-long`."""
 

@@ -8,6 +8,8 @@ import eos_jax as eos
 from eos_jax import Outcome, outcomes
 from tests.acceptance import oracle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_two_millionths_beside_the_threshold_decide(paper, dtype):

@@ -12,7 +12,7 @@ from eos_jax import Outcome, rules
 from eos_jax.cli import summary
 from eos_jax.results.store import open_dataset
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import observers, rules
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 AXES = {"x": [0.5, 2.0], "y": 0.3, "eta": [0.1, 0.2]}
 

@@ -22,6 +22,8 @@ from eos_jax.analysis import (
 )
 from eos_jax.loops import advance
 
+pytestmark = pytest.mark.slow
+
 DOUBLINGS = (0.5, 0.623584636218172, 0.652074992017871)
 """The first three of four balanced scalars, from another program in quadruple precision."""
 

@@ -14,6 +14,8 @@ from eos_jax import measures, rules
 from eos_jax.rules import registry
 from tests.rules.examples import LABELLED, numbers, sample
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     pytest.param(family.make, arguments, id=f"{name}({arguments})")
     for name, family in sorted(registry.items())

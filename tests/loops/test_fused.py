@@ -9,7 +9,7 @@ import eos_jax as eos
 from eos_jax import rules
 from eos_jax.loops import advance_lanes, base, fused
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 RULE = rules.gradient_descent()
 

@@ -9,6 +9,8 @@ import eos_jax as eos
 from eos_jax.objectives import datasets, fully_connected
 from eos_jax.objectives.fully_connected import ACTIVATIONS, initial_parameters
 
+pytestmark = pytest.mark.slow
+
 NUMPY = {
     "relu": lambda v: np.maximum(v, 0),
     "elu": lambda v: np.where(v > 0, v, np.exp(np.minimum(v, 0)) - 1),

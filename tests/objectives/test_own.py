@@ -11,6 +11,8 @@ import pytest
 import eos_jax as eos
 from eos_jax.objectives import from_function
 
+pytestmark = pytest.mark.slow
+
 X = np.linspace(-0.4, 1, 7) / 3  # values that single precision rounds
 A, B = 1.3, -0.45
 

@@ -13,6 +13,8 @@ from eos_jax import tangents
 from eos_jax.analysis import henon
 from eos_jax.observers import lyapunov, lyapunov_spectrum
 
+pytestmark = pytest.mark.slow
+
 ETAS = (0.45, 0.55, 0.8)
 
 

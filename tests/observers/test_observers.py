@@ -10,6 +10,8 @@ from eos_jax import measures, observers, rules
 from eos_jax.sample import Sample
 from tests import oracle
 
+pytestmark = pytest.mark.slow
+
 START, ETA, STEPS = {"x": 2.5, "y": 0.4001}, 0.2, 53
 
 

@@ -14,6 +14,8 @@ from eos_jax.plots import axes as dimensions
 from eos_jax.plots import edge
 from tests.plots.conftest import ORBITS, SWEEPS, sweep
 
+pytestmark = pytest.mark.slow
+
 
 def fresh_axes():
     return Figure().subplots()

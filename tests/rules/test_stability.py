@@ -1,5 +1,7 @@
 """Thresholds against companion matrices in NumPy, the linear-filter formula and printed numbers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +13,22 @@ from eos_jax import measures, rules
 from eos_jax.rules import stability
 from tests.rules.examples import LABELLED, numbers, quadratic, sample, walk
 
+pytestmark = pytest.mark.slow
+
 POINT = {"x": np.asarray(1.4), "y": np.asarray(0.7)}
 
 
 def threshold_of(rule, state=None, **given):
-    hyper = numbers(rule, **given)
-    state = rule.init(LABELLED, POINT, hyper) if state is None else state
-    return float(jax.jit(lambda h: rule.threshold(sample(LABELLED, rule, POINT, state, h)))(hyper))
+    return float(compiled_threshold(rule)(numbers(rule, **given), state))
+
+
+@functools.cache
+def compiled_threshold(rule):
+    def threshold(hyper, state):
+        state = rule.init(LABELLED, POINT, hyper) if state is None else state
+        return rule.threshold(sample(LABELLED, rule, POINT, state, hyper))
+
+    return jax.jit(threshold)
 
 
 def crossing(matrix_of):

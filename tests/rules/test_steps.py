@@ -11,6 +11,8 @@ from eos_jax import rules
 from tests import oracle
 from tests.rules.examples import LABELLED, numbers, walk
 
+pytestmark = pytest.mark.slow
+
 START = np.array([1.6, 1.6, 0.5, 0.5])  # (x, x, y, y)
 POINT = {"x": START[0], "y": START[2]}
 

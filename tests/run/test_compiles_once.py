@@ -12,6 +12,8 @@ from eos_jax import observers, rules
 from eos_jax.loops import llvm
 from tests.rules.examples import LABELLED, numbers
 
+pytestmark = pytest.mark.slow
+
 START = {"x": np.array([1.2, 1.5]), "y": 0.4}
 QUICK = ("gradient_descent", "heavy_ball")
 

@@ -13,7 +13,7 @@ from eos_jax import rules
 from eos_jax.loops import base, fused
 from eos_jax.run import lane, plain, registers
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 # in the chaotic window of figure 7a: neighbouring bits would show
 X, Y = (c.ravel() for c in np.meshgrid(np.linspace(3, 3.4, 23), np.linspace(0.1, 0.5, 17)))

@@ -17,7 +17,7 @@ from eos_jax import Outcome, observers
 from eos_jax.run import lane, plain
 from tests import oracle
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 PAPER = eos.objectives.scalar_product((2, 2))
 AXES = {
@@ -415,7 +415,7 @@ def contents(folder):
 
 
 def test_a_store_holds_what_memory_would(whole, tmp_path):
-    stored = watched(out=tmp_path / "s", tile=96)
+    stored = watched(out=tmp_path / "s", tile=48)  # as in memory on two cores
     xr.testing.assert_identical(stored.load(), whole)
     xr.testing.assert_identical(xr.open_zarr(tmp_path / "s", mask_and_scale=False).load(), whole)
 

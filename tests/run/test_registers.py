@@ -14,7 +14,11 @@ from benchmarks.losses import objectives_of_scalars, own_objectives
 from eos_jax import config, observers
 from eos_jax.loops import llvm
 
-pytestmark = pytest.mark.skipif(not llvm.ready(), reason="llvmlite is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.optimised,  # the plain engine, whose roundings this one is compared with
+    pytest.mark.skipif(not llvm.ready(), reason="llvmlite is not installed"),
+]
 
 RULES = ("gradient_descent", "heavy_ball", "nesterov", "rmsprop", "adam")
 ETA = {"gradient_descent": 0.06, "heavy_ball": 0.01, "nesterov": 0.01, "rmsprop": 0.01,

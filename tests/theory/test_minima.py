@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from eos_jax import theory
 from tests.theory.models import ETAS, full_hessian, gd_coupled
 
+pytestmark = pytest.mark.slow
+
 
 def test_eos_minimum_is_a_minimum_of_sharpness_two_over_eta():
     for eta in ETAS:
