@@ -185,6 +185,21 @@ def iterate(
     return {name: ends[name] for name in objective.parameters}
 
 
+def shapes_of_lane(
+    objective: Objective, rule: Rule, dtype: str
+) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]:
+    """Shapes and dtypes of one lane's parameters and hyperparameters, to trace with."""
+    params = {
+        name: jax.ShapeDtypeStruct(shape, dtype)
+        for name, shape in zip(objective.parameters, objective.shapes)
+    }
+    hyper = {
+        name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
+        for name in rule.hyperparameters
+    }
+    return params, hyper
+
+
 @functools.lru_cache(maxsize=256)
 def step_as_scalars(objective: Objective, rule: Rule, dtype: str) -> tuple[Scalars, Scalars]:
     """A rule's start and step on an objective, as lists of scalar operations.
@@ -202,14 +217,7 @@ def step_as_scalars(objective: Objective, rule: Rule, dtype: str) -> tuple[Scala
       NotScalars: if they are none.
     """
     with jax.enable_x64(dtype == "float64"):
-        params = {
-            name: jax.ShapeDtypeStruct(shape, dtype)
-            for name, shape in zip(objective.parameters, objective.shapes)
-        }
-        hyper = {
-            name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
-            for name in rule.hyperparameters
-        }
+        params, hyper = shapes_of_lane(objective, rule, dtype)
 
         def begin(params, hyper):
             return params, rule.init(objective, params, hyper)

@@ -373,9 +373,7 @@ def uncertainty(
     raw = part.sum(axis=1)
     few = [f"{n} of {pairs} pairs part at {s:.3g}" for n, s in zip(raw, sizes) if n < 30]
     weight = (sizes[0] / sizes) ** 2
-    result = scaling(sizes, groups * weight, pairs * weight, 1 - float(known.mean()),
-                     few[:1])  # fmt: skip
-    return result
+    return scaling(sizes, groups * weight, pairs * weight, 1 - float(known.mean()), few[:1])
 
 
 def _window(axes):

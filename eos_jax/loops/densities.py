@@ -94,7 +94,7 @@ def _counted(step: Scalars, place: Scalars, kept: int, lanes: int) -> Any:
     code = llvm.compiled(llvm.function("count", given, text))
     number = ctypes.c_int64
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, number, number, number, ctypes.c_void_p, number)
-    return code, kind(code.address("count"))
+    return code, kind(code.get_function_address("count"))
 
 
 __all__ = ["count"]

@@ -331,18 +331,6 @@ def ready() -> bool:
     return not missing()
 
 
-class Compiled:
-    """Machine code, kept alive as long as its functions may be called."""
-
-    def __init__(self, engine: Any) -> None:
-        """Code that an engine of llvmlite holds."""
-        self._engine = engine
-
-    def address(self, name: str) -> int:
-        """Where a function begins."""
-        return self._engine.get_function_address(name)
-
-
 @functools.cache
 def _ready() -> Any:
     import llvmlite.binding as binding
@@ -368,12 +356,16 @@ def register_file() -> tuple[int, int]:
     return (16, 32) if "+avx" in features.split(",") else (16, 16)
 
 
-def compiled(text: str, processor: tuple[str, str] | None = None) -> Compiled:
+def compiled(text: str, processor: tuple[str, str] | None = None) -> Any:
     """Machine code for a module.
 
     Args:
       text: the module, as LLVM prints it.
       processor: name and features as LLVM calls them; this one by default.
+
+    Returns:
+      llvmlite's engine that holds it: `get_function_address` finds functions, which may be called
+      as long as the engine lives.
     """
     binding = _ready()
     name, features = processor or host()
@@ -388,7 +380,7 @@ def compiled(text: str, processor: tuple[str, str] | None = None) -> Compiled:
     builder.getModulePassManager().run(module, builder)
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    return Compiled(engine)
+    return engine
 
 
 __all__ = ["Operation", "Text", "compiled", "counted", "function", "when", "write"]

@@ -16,8 +16,6 @@ from eos_jax.loops import elementary
 from eos_jax.loops.expressions import Expression, where
 from eos_jax.loops.scalars import Builder, NotScalars, Scalars, finished
 
-_UNROLLED = 1  # turns of a loop that are written out
-
 
 def as_scalars(function: Callable, *examples: Any) -> Scalars:
     """A function as a list of scalar operations.
@@ -48,7 +46,11 @@ def from_jaxpr(closed: Any) -> Scalars:
     inputs = [
         build.inputs(variable.aval.dtype, variable.aval.shape) for variable in closed.jaxpr.invars
     ]
-    outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
+    try:
+        outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
+    except (KeyError, AttributeError) as error:  # a version of JAX whose traces look different
+        what = f"a trace that cannot be read here ({type(error).__name__}: {error})"
+        raise NotScalars(what) from error
     return finished(build, [place for output in outputs for place in output.ravel()])
 
 
@@ -437,7 +439,7 @@ def _scan(build, params, avals, *values):
     constants, carry = values[:n_consts], list(values[n_consts : n_consts + n_carry])
     rows = values[n_consts + n_carry :]
     stacked = len(avals) - n_carry
-    if length > _UNROLLED and not rows and not stacked:
+    if length > 1 and not rows and not stacked:
         turn = _region(body, *_described(body, values))
         place = build.add("repeat", *_flat((*constants, *carry)), dtype="",
                           detail=(length, turn, len(_flat(constants))))  # fmt: skip

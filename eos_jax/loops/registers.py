@@ -76,7 +76,7 @@ def joined(columns: Sequence[np.ndarray], like: Any) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def _applied(scalars: Scalars, lanes: int) -> tuple[llvm.Compiled, Any]:
+def _applied(scalars: Scalars, lanes: int) -> tuple[Any, Any]:
     inputs, outputs = dtypes_of(scalars)
     text = llvm.Text()
     sources, targets = (
@@ -96,7 +96,7 @@ def _applied(scalars: Scalars, lanes: int) -> tuple[llvm.Compiled, Any]:
     text.say("ret void")
     code = llvm.compiled(llvm.function("apply", "ptr %in, ptr %out, i64 %count", text))
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    return code, kind(code.address("apply"))
+    return code, kind(code.get_function_address("apply"))
 
 
 def addresses(text: llvm.Text, base: str, count: int) -> list[str]:
@@ -166,7 +166,7 @@ def _advanced(scalars: Scalars, kept: int, lanes: int, processor: Any = None) ->
     module = llvm.function("advance", "ptr %leaves, i64 %count, i64 %steps", text)
     code = llvm.compiled(module, processor)
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    return code, kind(code.address("advance"))
+    return code, kind(code.get_function_address("advance"))
 
 
 def advance(

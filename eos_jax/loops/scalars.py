@@ -7,9 +7,8 @@ fused multiply-add, always and by one rule, so that the roundings of an orbit ar
 and not of a compiler's mood. Loops and branches hold lists of their own.
 
 `eos_jax.loops.primitives` makes such lists; `eos_jax.loops.interpreter` says with NumPy what they
-mean, to the last bit;
-`eos_jax.loops.registers` runs it. A function that is no such list raises `NotScalars`, whose text
-says why.
+mean, to the last bit; `eos_jax.loops.registers` runs them. A function that is no such list raises
+`NotScalars`, whose text says why.
 """
 
 from __future__ import annotations
@@ -59,11 +58,6 @@ class Scalars(NamedTuple):
 
     operations: tuple[Operation, ...]
     outputs: tuple[int, ...]
-
-    @property
-    def inputs(self) -> int:
-        """How many inputs there are."""
-        return sum(1 for operation in self.operations if operation.name == "input")
 
 
 class Builder:

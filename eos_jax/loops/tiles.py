@@ -77,7 +77,7 @@ class Functions(NamedTuple):
         where they are gone, minima in reach unheeded.
     """
 
-    code: llvm.Compiled
+    code: Any
     run: Any
     replay: Any
 
@@ -94,8 +94,8 @@ def functions(lists: Lists, processor: tuple[str, str] | None = None) -> Functio
     called = (pointer, pointer, pointer, count, ctypes.c_int32)
     return Functions(
         code,
-        ctypes.CFUNCTYPE(count, *called, count)(code.address("run")),
-        ctypes.CFUNCTYPE(None, *called)(code.address("unheeded")),
+        ctypes.CFUNCTYPE(count, *called, count)(code.get_function_address("run")),
+        ctypes.CFUNCTYPE(None, *called)(code.get_function_address("unheeded")),
     )
 
 

@@ -27,6 +27,7 @@ from eos_jax.outcomes import (
 )
 from eos_jax.rules import Rule
 from eos_jax.sample import Sample
+from eos_jax.simulate import shapes_of_lane
 
 
 class Program(NamedTuple):
@@ -103,14 +104,7 @@ def meaning(program: Program, dtype: str) -> Meaning:
     """What a program yields and the hash of its mathematics, from one step of one lane, traced."""
     objective, rule = program.objective, program.rule
     with jax.enable_x64(dtype == "float64"):
-        params = {
-            name: jax.ShapeDtypeStruct(shape, dtype)
-            for name, shape in zip(objective.parameters, objective.shapes)
-        }
-        hyper = {
-            name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
-            for name in rule.hyperparameters
-        }
+        params, hyper = shapes_of_lane(objective, rule, dtype)
         step = functools.partial(_first_step, program)
         traced, shapes = jax.make_jaxpr(step, return_shape=True)(params, hyper)
     found, observed, *_ = shapes
@@ -349,6 +343,12 @@ def seems_decided(program: Program, lane: Lanes) -> jax.Array:
 def _finite(values):
     """Infinities as NaN: nothing finite can be said."""
     return jnp.where(jnp.isfinite(values), values, jnp.nan)
+
+
+def valid(starts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which lanes have finite starts and hyperparameters; the others are not run."""
+    finite = (np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in starts.values())
+    return np.logical_and.reduce(list(finite))
 
 
 def fill_of(result: Result, name: str) -> float:

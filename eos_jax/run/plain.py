@@ -45,6 +45,7 @@ from eos_jax.run.lane import (
     return_of,
     seems_decided,
 )
+from eos_jax.run.lane import valid as valid_lanes
 
 _PORTION = 16  # groups that are replayed and moved at once
 
@@ -73,9 +74,7 @@ def run_tile(
     like = starts[objective.parameters[0]]
     count, dtype = len(like), like.dtype
     capacity = program.width * program.groups
-    valid = np.logical_and.reduce(
-        [np.isfinite(v).reshape(count, -1).all(axis=1) for v in starts.values()]
-    )
+    valid = valid_lanes(starts)
     origin_of = np.flatnonzero(valid)  # the lane that each place of the buffers holds
     alive = len(origin_of)
 

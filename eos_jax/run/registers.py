@@ -21,7 +21,7 @@ from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.outcomes import Outcome, near
 from eos_jax.run import lane as of_lane
 from eos_jax.run.lane import Lanes, Program
-from eos_jax.simulate import step_as_scalars
+from eos_jax.simulate import shapes_of_lane, step_as_scalars
 
 _BUDGET = 2**16  # blocks in one call: some tenths of a second, so that signals and progress act
 
@@ -68,22 +68,13 @@ def _prepared(program: Program, dtype: str) -> Prepared | str:
             return _lists(program, dtype)
     except NotScalars as reason:
         return str(reason)
-    except (KeyError, AttributeError) as error:  # a version of JAX whose traces look different
-        return f"a trace that this version cannot read ({type(error).__name__}: {error})"
 
 
 def _lists(program, dtype):
     objective, rule = program.objective, program.rule
     if any(observer.by_index for _, observer in program.observers):
         raise NotScalars("an observer that keeps every sample")
-    params = {
-        name: jax.ShapeDtypeStruct(shape, dtype)
-        for name, shape in zip(objective.parameters, objective.shapes)
-    }
-    hyper = {
-        name: jax.ShapeDtypeStruct((), jnp.uint32 if name == "seed" else dtype)
-        for name in rule.hyperparameters
-    }
+    params, hyper = shapes_of_lane(objective, rule, dtype)
     lane = jax.eval_shape(functools.partial(of_lane.begin_one, program), params, hyper)
     truth, number = jax.ShapeDtypeStruct((), bool), jax.ShapeDtypeStruct((), jnp.int32)
 
@@ -174,10 +165,8 @@ def run_tile(
     dtype = starts[objective.parameters[0]].dtype.name
     ready = prepared(program, dtype)
     functions = tiles.functions(ready.lists)
-    count = len(starts[objective.parameters[0]])
-    valid = np.logical_and.reduce(
-        [np.isfinite(v).reshape(count, -1).all(axis=1) for v in starts.values()]
-    )
+    valid = of_lane.valid(starts)
+    count = len(valid)
     results = of_lane.blank(
         of_lane.meaning(program._replace(width=1, groups=1), dtype).results, count
     )
