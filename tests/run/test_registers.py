@@ -29,9 +29,9 @@ OBJECTIVES = {**objectives_of_scalars(), **own_objectives()}
 QUICK = {("polynomial", "gradient_descent"), ("scalar_product(multiplicities=4)", "adam")}
 
 FIG_7A = "cf113f964d6d1ce3bf0d75fbfebf045c4c4cdab4c48ec00ac6697c06d93a708c"
-"""SHA-256 of the fates, steps and last x of figure 7a at 1024 x 1024, whose lanes are chaotic for up
-to thousands of steps. Found the same with jax 0.10 and 0.12, and in code for AVX2 and for SSE2, which
-has no fused multiply-add; AVX-512 was not at hand."""
+"""SHA-256 of the fates, steps and last x of figure 7a at 1024 x 1024, whose lanes are chaotic for
+up to thousands of steps. Found the same with jax 0.10 and 0.12, and in code for AVX2 and for SSE2,
+which has no fused multiply-add; AVX-512 was not at hand."""
 
 
 def test_figure_7a_to_the_last_bit():
@@ -73,14 +73,17 @@ def test_fates_are_those_of_the_plain_engine(name, rule):
             a, b = found[key].values[same], wanted[key].values[same]
             # roundings of an orbit, multiplied by as many steps as took it to its minimum
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9)
-    short = [
-        eos.sweep(objective, axes, 32, rule=rule, engine=engine, stop=None, progress=False)
-        for engine in ("registers", "plain")
-    ]
+    beside = {**axes, objective.parameters[0]: np.nextafter(lines[0], 2)}
+    found, wanted, moved = (
+        eos.sweep(objective, start, 32, rule=rule, engine=engine, stop=None, progress=False)
+        for engine, start in (("registers", axes), ("plain", axes), ("plain", beside))
+    )
     for parameter in objective.parameters:
-        a, b = (ds[f"{parameter}_final"].values for ds in short)
-        bounded = np.abs(b) < 10  # 32 steps multiply a rounding of 1e-16 by some millions at most
-        np.testing.assert_allclose(a[bounded], b[bounded], rtol=1e-7, atol=1e-9)
+        a, b, c = (ds[f"{parameter}_final"].values for ds in (found, wanted, moved))
+        bounded = np.abs(b) < 10
+        # 32 steps of roundings; an orbit amplifies one of them as it does one ulp of its start
+        allowed = 1e-9 + 1e3 * np.abs(c - b)[bounded]
+        assert (np.abs(a - b)[bounded] <= allowed).all()
 
 
 def test_lanes_that_stop_at_a_minimum_they_cannot_stay_at_go_on():
