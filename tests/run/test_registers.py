@@ -81,8 +81,9 @@ def test_fates_are_those_of_the_plain_engine(name, rule):
     for parameter in objective.parameters:
         a, b, c = (ds[f"{parameter}_final"].values for ds in (found, wanted, moved))
         bounded = np.abs(b) < 10
-        # 32 steps of roundings; an orbit amplifies one of them as it does one ulp of its start
-        allowed = 1e-9 + 1e3 * np.abs(c - b)[bounded]
+        # an orbit amplifies 32 steps of roundings as it does one ulp of its start; 1e-7 for what
+        # only roundings see, a gradient near zero that RMSProp divides by its own size
+        allowed = 1e-7 + 1e3 * np.abs(c - b)[bounded]
         assert (np.abs(a - b)[bounded] <= allowed).all()
 
 
