@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from eos_jax.loops import llvm
-from eos_jax.loops.scalars import Scalars
+from eos_jax.loops.scalars import Scalars, longest_chain
 
 IN_FLIGHT = 8
 """Registers of lanes that a loop works on at once, so that they hide each other's latency."""
 
-_LONG_STEP = 160  # operations; measured
+_LONG_CHAIN = 35  # operations that wait for one another; measured
 
 
 def lanes_in_flight(dtype: str) -> int:
@@ -31,9 +31,10 @@ def lanes_together(scalars: Scalars, lanes: int, dtype: str) -> int:
     """Of so many lanes in flight, how many go through a step side by side.
 
     A register of them, one after the other, so that few values wait and all stay in registers;
-    but all of them in a long step, whose own chains of operations are what it waits for.
+    but all of them where a long chain of operations is what a step waits for: the processor does
+    not look that far ahead for the next register.
     """
-    if len(scalars.operations) > _LONG_STEP:
+    if longest_chain(scalars) > _LONG_CHAIN:
         return lanes
     return min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
 

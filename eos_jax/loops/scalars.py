@@ -151,6 +151,15 @@ _FOLD = frozenset(
 )
 
 
+def longest_chain(scalars: Scalars) -> int:
+    """How many operations wait for one another, one after the other."""
+    depth: list[int] = []
+    for operation in scalars.operations:
+        before = max((depth[place] for place in operation.arguments), default=-1)
+        depth.append(before + 1)
+    return max(depth, default=0)
+
+
 def has_loops(scalars: Scalars) -> bool:
     """Whether a list holds lists that it runs more than once."""
     return any(operation.name in ("while", "repeat") for operation in scalars.operations)

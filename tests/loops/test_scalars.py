@@ -17,7 +17,7 @@ from eos_jax.loops import elementary, llvm, registers
 from eos_jax.loops.interpreter import interpret
 from eos_jax.loops.meaning import fused_multiply_add
 from eos_jax.loops.primitives import as_scalars
-from eos_jax.loops.scalars import NotScalars
+from eos_jax.loops.scalars import NotScalars, longest_chain
 from eos_jax.simulate import step_as_scalars
 
 PAPER = eos.objectives.scalar_product((2, 2))
@@ -47,6 +47,11 @@ def test_equal_expressions_are_one_and_products_in_sums_are_contracted():
 def test_a_product_that_two_read_is_rounded_before_it_is_added():
     found = double(lambda x, y: (x * y, x * y + x), 2)
     assert names(found) == ["mul", "add"]
+
+
+def test_the_longest_chain_is_that_of_dependent_operations():
+    assert longest_chain(double(lambda x: jnp.sqrt(jnp.sqrt(x)))) == 2
+    assert longest_chain(double(lambda x, y: jnp.sqrt(x) * jnp.sqrt(y), 2)) == 2
 
 
 @pytest.mark.parametrize(
