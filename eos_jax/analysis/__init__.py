@@ -1,5 +1,12 @@
-"""What orbits mean: how they repeat, how they diverge, what a limit is when steps shrink."""
+"""What orbits mean: how they repeat, how they diverge, what a limit is when steps shrink.
 
+A file put here that registers an instrument is found by itself: configurations can name it.
+"""
+
+import importlib
+import pkgutil
+
+from eos_jax.analysis.base import register, registry, run
 from eos_jax.analysis.bifurcations import (
     FEIGENBAUM,
     Bifurcation,
@@ -23,6 +30,15 @@ from eos_jax.analysis.maps import System, henon, logistic, own_map
 from eos_jax.analysis.orbit_diagrams import orbit_diagram
 from eos_jax.analysis.trust import trust
 
+
+def discover() -> None:
+    """Import every module of this folder, so that the instruments in it are registered."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+discover()
+
 __all__ = [
     "FEIGENBAUM",
     "Bifurcation",
@@ -36,6 +52,7 @@ __all__ = [
     "cascade",
     "continuation",
     "cycles",
+    "discover",
     "embedded_cycles",
     "henon",
     "logistic",
@@ -43,7 +60,10 @@ __all__ = [
     "own_map",
     "ratios",
     "refined_map",
+    "register",
+    "registry",
     "resolution_scaling",
+    "run",
     "trust",
     "uncertainty",
     "wada",

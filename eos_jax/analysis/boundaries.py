@@ -16,11 +16,11 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
+from eos_jax.analysis.base import beside, check_out, finished, register
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.analysis.scaling import Scaling, scaling
 from eos_jax.checks import check_count
 from eos_jax.outcomes import Outcome, Stop
-from eos_jax.results import store
 
 Labels = Callable[[xr.Dataset], Any]
 """A result of `eos_jax.sweep` to whole numbers, one for each lane; negative: not known."""
@@ -423,6 +423,12 @@ class Dimension(NamedTuple):
 METHODS = Dimension._fields[:3]
 
 
+@register(
+    says=("agreement", "basin_entropy", "wada"),
+    refuses=("combine",),
+    points=64,
+    example={"scales": 1, "pairs": 64},
+)
 def boundary(
     system: Any,
     axes: Mapping[str, Any],
@@ -471,10 +477,11 @@ def boundary(
       1.0
     """
     system = as_system(system, rule)
+    check_out(out)
     plane = _window(axes)[:2]
     dataset = eos.sweep(
         system.objective, axes, steps, rule=system.rule, stop=stop,
-        out=_beside(out, "map"), **_bare(labels, options),
+        out=beside(out, "map"), **_bare(labels, options),
     )  # fmt: skip
     found = np.asarray(labels(dataset)).reshape([dataset.sizes[n] for n in plane])
     _plane(found, scales + 3)  # boxes of 8 cells
@@ -483,7 +490,7 @@ def boundary(
         resolution_scaling(found, scales),
         box_counting(found, scales),
         uncertainty(system, axes, steps, stop=stop, labels=labels, sizes=sizes, pairs=pairs,
-                    seed=seed, **options, **_out(out)),
+                    seed=seed, **options, out=beside(out, "pairs")),
     )  # fmt: skip
     result = _table(dataset[["outcome"]].load(), by)
     entropy = basin_entropy(found)
@@ -493,18 +500,9 @@ def boundary(
         f"{entropy.error:.4f}; {entropy.verdict}",
         "wada": wada(found).verdict,
     }
-    if out is not None:
-        store.save(result, out)
-    return result
-
-
-def _out(out):
-    return {} if out is None else {"out": _beside(out, "pairs")}
-
-
-def _beside(out, name):
-    """Where what a result is made from is kept."""
-    return None if out is None else f"{os.fspath(out).rstrip('/')}.parts/{name}"
+    settings = {"labels": getattr(labels, "__name__", ""), "pairs": pairs, "scales": scales,
+                "seed": seed}  # fmt: skip
+    return finished(result, "boundary", settings, out)
 
 
 def _table(dataset: xr.Dataset, by: tuple[Scaling, ...]) -> xr.Dataset:
@@ -546,6 +544,12 @@ def agreement(by: tuple[Scaling, ...]) -> str:
 # Refinement ---------------------------------------------------------------------------------------
 
 
+@register(
+    says=("orbits_share", "error_rate", "error_rate_upper"),
+    refuses=("combine", "keep", "observe"),
+    points=9,
+    example={"levels": 2, "check": 20},
+)
 def refined_map(
     system: Any,
     axes: Mapping[str, Any],
@@ -599,6 +603,7 @@ def refined_map(
     check_count("levels", levels)
     check_count("margin", margin, least=0)
     check_count("check", check, least=0)
+    check_out(out)
     first, second, _, fixed = _window(axes)
     values = [np.asarray(axes[name], float) for name in (first, second)]
     shape = tuple(len(v) for v in values)
@@ -607,12 +612,12 @@ def refined_map(
     def outcomes(rows, columns, name):
         made.append(len(rows))
         points = {first: values[0][rows], second: values[1][columns]}
-        given: dict[str, Any] = {"keep": (), **options, "out": _beside(out, name)}
+        given: dict[str, Any] = {"keep": (), **options, "out": beside(out, name)}
         dataset = eos.sweep(
             system.objective, {**fixed, **points}, steps, rule=system.rule, stop=stop,
             combine="zip", **given,
         )  # fmt: skip
-        attrs.update(dataset.attrs)
+        attrs.update(attrs or dataset.attrs)  # those of the coarsest map
         return dataset.outcome.values
 
     attrs: dict[str, Any] = {}
@@ -636,9 +641,9 @@ def refined_map(
     attrs |= _checked(labels, known, check, seed, outcomes)
     coords = {first: values[0], second: values[1], **{n: float(v) for n, v in fixed.items()}}
     result = _as_map(system, labels, known, (first, second), coords, attrs)
-    if out is not None:
-        store.save(result, out)
-    return result
+    settings = {"levels": levels, "margin": margin, "check": check, "seed": seed,
+                "ends": [[float(v[0]), float(v[-1]), len(v)] for v in values]}  # fmt: skip
+    return finished(result, "refined_map", settings, out)
 
 
 def _clipped(index, shape):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
@@ -76,8 +76,14 @@ def changes(data: xr.Dataset) -> list[tuple[str, xr.DataArray, str]]:
     return found
 
 
-def _pale(colour: str) -> tuple[float, ...]:
-    return tuple(1 - 0.35 * (1 - np.asarray(to_rgb(colour))))
+def _pale(colour: str) -> str:
+    """A colour with much white.
+
+    Example:
+      >>> _pale("#000000")
+      '#a6a6a6'
+    """
+    return to_hex(1 - 0.35 * (1 - np.asarray(to_rgb(colour))))
 
 
 def _dots(ax: Axes, data: xr.Dataset) -> None:
