@@ -9,6 +9,9 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
+    "fractal_boundary": [("1024", "512"), ("20_000", "500"), ("10_000", "1_000")],
+    "orbit_diagram": [("1500", "40"), ("10_000", "1_000"), ("2000", "500"), ("0.45, 8", "0.45, 4")],
+    "order_and_chaos": [("300", "16"), ("3_000", "200")],
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
     "trainability": [("256", "12"), ("500, rule", "50, rule")],

@@ -17,6 +17,7 @@ from eos_jax.analysis.bifurcations import (
     ratios,
 )
 from eos_jax.analysis.boundaries import (
+    METHODS,
     basin_entropy,
     boundary,
     box_counting,
@@ -26,9 +27,11 @@ from eos_jax.analysis.boundaries import (
     wada,
 )
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
+from eos_jax.analysis.digits import Refined, exact_orbit, refined
 from eos_jax.analysis.maps import System, henon, logistic, own_map
 from eos_jax.analysis.orbit_diagrams import orbit_diagram
 from eos_jax.analysis.trust import trust
+from eos_jax.analysis.windows import Window, windows
 
 
 def discover() -> None:
@@ -41,10 +44,13 @@ discover()
 
 __all__ = [
     "FEIGENBAUM",
+    "METHODS",
     "Bifurcation",
     "Branch",
     "Cycles",
+    "Refined",
     "System",
+    "Window",
     "basin_entropy",
     "bifurcation",
     "boundary",
@@ -54,11 +60,13 @@ __all__ = [
     "cycles",
     "discover",
     "embedded_cycles",
+    "exact_orbit",
     "henon",
     "logistic",
     "orbit_diagram",
     "own_map",
     "ratios",
+    "refined",
     "refined_map",
     "register",
     "registry",
@@ -67,4 +75,5 @@ __all__ = [
     "trust",
     "uncertainty",
     "wada",
+    "windows",
 ]

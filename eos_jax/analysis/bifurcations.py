@@ -40,8 +40,9 @@ class Bifurcation(NamedTuple):
       point: a point of the cycle, by parameter.
       multipliers: all of them there, the largest first.
       coefficient: of the normal form, for an eigenvector of length 1. Flip: positive where the
-        doubled cycle is stable beside it. Fold: not 0. Neimark-Sacker: negative where the circle
-        that is born is stable. NaN for a superstable point.
+        doubled cycle is stable beside it. Fold: c of the two cycles at +-sqrt((h - h*)/c) along the
+        eigenvector, positive where they are there for larger h. Neimark-Sacker: negative where the
+        circle that is born is stable. NaN for a superstable point.
       residual: what is left of the equations.
       angle: theta of a Neimark-Sacker point, in (0, pi); else NaN.
       state: of the rule at the point, to go on from.
@@ -128,16 +129,14 @@ def _check_free(system, free):
 
 def _polished(kind, system, free, point, hyper, period, guess=None):
     """The point by Newton's method from the cycle near a point; in double precision."""
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     z, matrix = guess if guess is not None else tools.cycle(point, hyper, period)[:2]
     if not np.isfinite(np.asarray(matrix)).all():
         return _none(kind, system, period)
     values, vectors = np.linalg.eig(np.asarray(matrix))
     target = MULTIPLIERS[kind]
     if target is not None:
-        chosen = np.argmin(np.abs(values - target))
-        vector = vectors[:, chosen].real
-        vector = vector / np.linalg.norm(vector)
+        vector = nearest_vector(values, vectors, target)
         unknowns = jnp.concatenate([z, vector, hyper[free][None]])
         u, length, residual = tools.real_point(unknowns, point, hyper, period, target)
         angle = math.nan
@@ -169,6 +168,12 @@ def _polished(kind, system, free, point, hyper, period, guess=None):
     )  # fmt: skip
 
 
+def nearest_vector(values: np.ndarray, vectors: np.ndarray, target: float) -> np.ndarray:
+    """The real part of the eigenvector whose value is nearest to a target, of length 1."""
+    vector = vectors[:, np.argmin(np.abs(values - target))].real
+    return vector / np.linalg.norm(vector)
+
+
 def _none(kind, system, period):
     nothing = {n: math.nan for n in system.objective.parameters}
     return Bifurcation(
@@ -194,7 +199,9 @@ def _coefficient(kind, tools, z, point, hyper, period, matrix, angle) -> float:
 
     bar = np.conj(q)
     if kind == "fold":
-        return float((np.conj(p) @ b(q, q)).real / 2)
+        push = float((np.conj(p) @ np.asarray(tools.push(z, point, hyper, period))).real)
+        bend = float((np.conj(p) @ b(q, q)).real / 2)
+        return -bend / push if push else math.nan
     if kind == "flip":
         inner = c(q, q, q) + 3 * b(q, solve(eye - matrix, b(q, q)))
         return float((np.conj(p) @ inner).real / 6)
@@ -223,13 +230,17 @@ class _Tools(NamedTuple):
     cycle: Callable
     matrix: Callable
     tensors: Callable
+    push: Callable
+    slopes: Callable
     real_point: Callable
     circle_point: Callable
     arc: Callable
 
 
 @functools.lru_cache(maxsize=64)
-def _tools(system: System, free: str) -> _Tools:
+def tools_of(system: System, free: str) -> _Tools:
+    """What is compiled for one system and one free hyperparameter."""
+
     def iterate(z, point, hyper, period):
         return advance(flat_step(system, point, hyper), z, period)
 
@@ -245,16 +256,23 @@ def _tools(system: System, free: str) -> _Tools:
         second = jax.jacfwd(matrix)
         return second(z, point, hyper, period), jax.jacfwd(second)(z, point, hyper, period)
 
+    def push(z, point, hyper, period):
+        """How the iterate moves with the free hyperparameter."""
+        return jax.jacfwd(lambda h: iterate(z, point, {**hyper, free: h}, period))(hyper[free])
+
     def pushed(z, v, point, hyper, period):
         return jax.jvp(lambda z: iterate(z, point, hyper, period), (z,), (v,))
 
-    def real_point(unknowns, point, hyper, period, target):
+    def equations_of(u, point, hyper, period, target):
+        """What vanishes where a cycle has a real multiplier."""
         n = flat(point).size
+        z, v, h = u[:n], u[n : 2 * n], u[-1]
+        end, grown = pushed(z, v, point, {**hyper, free: h}, period)
+        return jnp.concatenate([end - z, grown - target * v, (v @ v - 1)[None]])
 
+    def real_point(unknowns, point, hyper, period, target):
         def equations(u):
-            z, v, h = u[:n], u[n : 2 * n], u[-1]
-            end, grown = pushed(z, v, point, {**hyper, free: h}, period)
-            return jnp.concatenate([end - z, grown - target * v, (v @ v - 1)[None]])
+            return equations_of(u, point, hyper, period, target)
 
         u, length = newton(equations, unknowns)
         return u, length, jnp.max(jnp.abs(equations(u)))
@@ -302,7 +320,9 @@ def _tools(system: System, free: str) -> _Tools:
             matrix(u[:n], point, at, period),
         )  # fmt: skip
 
-    return _Tools(*map(jax.jit, (iterate, cycle, matrix, tensors, real_point, circle_point, arc)))
+    slopes = jax.jacfwd(equations_of)
+    parts = (iterate, cycle, matrix, tensors, push, slopes, real_point, circle_point, arc)
+    return _Tools(*map(jax.jit, parts))
 
 
 def cascade(
@@ -348,7 +368,7 @@ def cascade(
     check_count("period", period)
     system = as_system(system, rule)
     _check_free(system, free)
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     found: list[Bifurcation] = []
     with jax.enable_x64(True):
         point, hyper = one_lane(system, start, hyper)
@@ -527,7 +547,7 @@ def continuation(
     system = as_system(system, rule)
     _check_free(system, free)
     low, high = within
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     with jax.enable_x64(True):
         point, hyper = one_lane(system, start, hyper, state)
         h = float(hyper[free])

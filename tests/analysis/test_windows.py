@@ -1,0 +1,35 @@
+"""Windows of the logistic map, whose folds are known, and of heavy ball."""
+
+import math
+
+import numpy as np
+import pytest
+
+import eos_jax as eos
+from eos_jax.analysis import logistic, windows
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_windows_of_the_logistic_map():
+    """Of periods up to 5 beyond r = 3.7: 5, 3, 5, 4 and, narrower than this grid, 5 at 3.9903."""
+    found = windows(logistic(), {"x": 0.3}, {"r": np.linspace(3.7, 3.98, 600)}, "r", longest=5)
+    assert [w.period for w in found] == [5, 3, 5, 4]
+    opens = [w.fold.parameter for w in found]
+    np.testing.assert_allclose(opens, [3.738172, 1 + math.sqrt(8), 3.905572, 3.960102], atol=1e-6)
+    assert abs(opens[1] - 1 - math.sqrt(8)) < 1e-12
+    for window in found:
+        assert window.fold.parameter < window.flip.parameter
+        assert window.fold.coefficient > 0 and window.flip.coefficient > 0
+        assert abs(window.fold.multipliers[0] - 1) < 1e-5
+
+
+def test_where_there_is_none():
+    assert windows(logistic(), {"x": 0.3}, {"r": np.linspace(3.0, 3.5, 50)}, "r") == []
+
+
+def test_what_cannot_be_meant():
+    obj = eos.objectives.scalar_product((4,))
+    for hyper in ({"eta": 0.5}, {"eta": [0.6, 0.5]}, {}):
+        with pytest.raises(ValueError, match="must give eta as a rising array"):
+            windows(obj, {"x": 0.9}, hyper)
