@@ -725,7 +725,8 @@ MUTANTS = (
     ),
     Mutant(
         "multipliers_of_cycles", "analysis/cycles.py",
-        "return jax.jacfwd(iterate)(z), residual", "return 1.001 * jax.jacfwd(iterate)(z), residual",
+        "return jax.jacfwd(iterate)(z), residual",
+        "return 1.001 * jax.jacfwd(iterate)(z), residual",
         ("cycles_of_full_chaos",),
     ),
     Mutant(

@@ -130,8 +130,8 @@ def test_laws_are_drawn_with_their_verdicts():
     found = lanes(outcome=FATES).assign(
         {**scaled("resolution", 1.7), **scaled("boxes", 1.5), **scaled("uncertainty", 1.7)}
     )
-    found.attrs = {"verdicts": json.dumps({"resolution": "", "boxes": "3 scales", "uncertainty": ""}),
-                   "agreement": "agree within their errors"}  # fmt: skip
+    verdicts = {"resolution": "", "boxes": "3 scales", "uncertainty": ""}
+    found.attrs = {"verdicts": json.dumps(verdicts), "agreement": "agree within their errors"}
     assert plots.kinds(found)[:2] == ["boundary", "scaling"]
     ax = plots.draw(found, "scaling").axes[0]
     labels = [text.get_text() for text in ax.get_legend().get_texts()]

@@ -62,7 +62,7 @@ def _delayed(x, y, r):
 
 
 @claim(
-    statement="x' = r x (1 - x): a window of period 3 opens at 1 + sqrt 8; 5, 5 and 4 are found too",
+    statement="x' = r x (1 - x): a window of period 3 opens at 1 + sqrt 8; 5, 5, 4 are found too",
     source="May 1976; Metropolis, Stein and Stein 1973",
 )
 def windows_of_the_logistic_map(quick: bool) -> Measurement:
