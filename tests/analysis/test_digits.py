@@ -18,9 +18,11 @@ pytestmark = pytest.mark.slow
 BALANCED = eos.objectives.scalar_product((4,))
 
 
-def root(number, digits=50):
-    with decimal.localcontext(prec=digits):
-        return Decimal(number).sqrt()
+@pytest.fixture(autouse=True)
+def sixty_digits():
+    """The context of Python's decimals in these tests; by default it has 28 digits."""
+    with decimal.localcontext(prec=60):
+        yield
 
 
 def test_doublings_folds_and_superstable_points_are_algebraic_numbers():
@@ -33,7 +35,7 @@ def test_doublings_folds_and_superstable_points_are_algebraic_numbers():
     ]
     for point, square in zip(found, (6, 8, 5)):
         exact = refined(point, system, {"r": point.parameter}, "r", 40)
-        assert abs(exact.parameter - 1 - root(square)) < Decimal("2e-40")
+        assert abs(exact.parameter - 1 - Decimal(square).sqrt()) < Decimal("2e-40")
         assert abs(float(exact.parameter) - point.parameter) < 1e-14
 
 
@@ -46,7 +48,7 @@ def test_the_first_doublings_of_balanced_scalars():
     assert abs(second.parameter - Decimal("0.623584636218172")) < Decimal("1e-15")
     pair = eos.objectives.scalar_product((2,))
     flip = cascade(pair, {"x": 1.0}, 0.9, 2)[1]
-    assert abs(refined(flip, pair, flip.parameter).parameter + 1 - root(5)) < Decimal("2e-40")
+    assert abs(refined(flip, pair, flip.parameter).parameter + 1 - Decimal(5).sqrt()) < Decimal("2e-40")
 
 
 def test_decimals_follow_exact_rationals():
@@ -65,12 +67,11 @@ def test_decimals_follow_exact_rationals():
                                               {"eta": eta, "momentum": beta}),
             *[jnp.float64(1.0)] * 4,
         )  # fmt: skip
-    with decimal.localcontext(prec=60):
-        now = [Decimal("0.75"), Decimal(0)]
-        for _ in range(4):
-            now = evaluate(step, [*now, Decimal("0.625"), Decimal("0.25")], Decimal)
-        last = orbit[-1]["x"]
-        assert abs(now[0] - Decimal(last.numerator) / Decimal(last.denominator)) < Decimal("1e-57")
+    now = [Decimal("0.75"), Decimal(0)]
+    for _ in range(4):
+        now = evaluate(step, [*now, Decimal("0.625"), Decimal("0.25")], Decimal)
+    last = orbit[-1]["x"]
+    assert abs(now[0] - Decimal(last.numerator) / Decimal(last.denominator)) < Decimal("1e-57")
     assert len(str(last.denominator)) > 1000
 
 
