@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from eos_jax.plots.axes import lane_dims
 from eos_jax.plots.base import register
+from eos_jax.plots.lines import say
 from eos_jax.plots.maps import outcome_map
 from eos_jax.plots.style import Figure
 
@@ -41,7 +42,8 @@ def scaling_laws(dataset: xr.Dataset, ax: Axes) -> Axes:
     verdicts = json.loads(dataset.attrs.get("verdicts", "{}"))
     for name, (words, colour, mark) in INSTRUMENTS.items():
         sizes, counts = dataset[f"{name}_size"].values, dataset[f"{name}_count"].values
-        fitted = (dataset[f"{name}_fitted"].values != 0) & (counts > 0)
+        counts = np.where(counts > 0, counts, np.nan)
+        fitted = (dataset[f"{name}_fitted"].values != 0) & np.isfinite(counts)
         slope, error = float(dataset[f"{name}_slope"]), float(dataset[f"{name}_error"])
         why = verdicts.get(name, "")
         said = f"{slope:.3f} +- {error:.3f}" if not why else f"withheld: {why}"
@@ -53,8 +55,11 @@ def scaling_laws(dataset: xr.Dataset, ax: Axes) -> Axes:
             middle = np.mean(np.log(counts[fitted])) + slope * x.mean()
             ax.plot(sizes[fitted], np.exp(middle - slope * x), ":" if why else "-", lw=1,
                     color=colour)  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel="size / size of the plane",
-           ylabel="boxes on the boundary")  # fmt: skip
+    ax.set(xlabel="size / size of the plane", ylabel="boxes on the boundary")
+    if any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
+        ax.set(xscale="log", yscale="log")
+    else:
+        say(ax, "no boundary")
     ax.set_title(textwrap.fill(f"dimension: {dataset.attrs.get('agreement', '')}", 52))
     ax.legend(loc="upper right")
     return ax

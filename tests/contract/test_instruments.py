@@ -6,6 +6,7 @@ A file in `eos_jax/analysis/` that registers a function is found here by itself.
 import inspect
 import json
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -24,12 +25,12 @@ def rosenbrock(a, b):
 """
 
 CONFIG = """
-steps = 40
+steps = 400
 tile = {tile}
 rule = {{ name = "adam" }}
 axes.a = {{ start = -2.0, stop = 2.0, num = {points} }}
 axes.b = {{ start = -1.0, stop = 3.0, num = {points} }}
-axes.eta = 0.3
+axes.eta = 0.1
 analysis = {settings}
 """
 
@@ -166,11 +167,8 @@ def test_progress_counts_every_lane(monkeypatch):
         def __exit__(self, *_):
             return None
 
-    import eos_jax.analysis.orbit_diagrams
-    import eos_jax.sweep
-
-    monkeypatch.setattr(eos_jax.sweep, "tqdm", Bar)
-    monkeypatch.setattr(eos_jax.analysis.orbit_diagrams, "tqdm", Bar)
+    for place in ("sweep", "analysis.orbit_diagrams"):
+        monkeypatch.setattr(sys.modules[f"eos_jax.{place}"], "tqdm", Bar)
     given = {"objective": eos.objectives.scalar_product((2, 2)), "steps": 20,
              "axes": {"x": np.linspace(2, 3, 9), "y": [0.3, 0.4], "eta": 0.2}}  # fmt: skip
     run({"name": "trust", "by": ["ulp"], "also": []}, given)
