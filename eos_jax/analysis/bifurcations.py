@@ -510,6 +510,7 @@ def continuation(
     size: float = 0.01,
     points: int = 2000,
     backwards: bool = False,
+    most: int | None = None,
 ) -> Branch:
     """The branch of cycles through one, by pseudo-arclength, with the points where it changes.
 
@@ -525,6 +526,7 @@ def continuation(
       size: longest step along the arc, in parts of the width of `within`; it adapts.
       points: at most.
       backwards: begin towards smaller values.
+      most: flips, folds and Neimark-Sacker points after which the branch ends; all by default.
 
     Returns:
       The branch.
@@ -564,7 +566,7 @@ def continuation(
             first = -first
         rows, special, end = _follow(
             system, tools, free, point, hyper, period, (z, h, first, matrix), scale, within, size,
-            points,
+            points, most or points,
         )  # fmt: skip
         zs = jnp.asarray(np.stack([row[0] for row in rows]))
         params = jax.vmap(lambda z: unflat(point, z)[0])(zs)
@@ -586,7 +588,7 @@ def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
     return direction / np.linalg.norm(direction)
 
 
-def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points):
+def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points, most):
     z, h, direction, matrix = first
     rows: list[Any] = [(np.asarray(z), h, np.asarray(matrix), direction)]
     special: list[Bifurcation] = []
@@ -624,6 +626,9 @@ def _follow(system, tools, free, point, hyper, period, first, scale, within, siz
         special += _between(system, tools, free, point, hyper, period, rows[-1], row)
         rows.append(row)
         z, h, direction, here = new, float(value), ahead, there
+        if len(special) >= most:
+            end = f"{most} points where it changes"
+            break
         step = min(size, step * (1.5 if turned > 0.99 else 0.8))
     return rows, special, end
 

@@ -1,9 +1,9 @@
 """Windows of order within chaos, found by looking: each opens where a cycle is born in a fold.
 
 Orbits are run over a grid of one hyperparameter and looked at for their first return. A stretch of
-the grid with one period is a window if its cycle goes back to a fold; that fold, and the flip at
-which the cycle doubles, are then found to rounding. Windows between two places of the grid are
-overlooked.
+the grid with one period is a window if its cycle, followed both ways, first changes in a fold on
+one side and in a flip on the other; both are found to rounding. Windows between two places of the
+grid are overlooked, and so are those that open or close beyond it.
 """
 
 import functools
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.bifurcations import Bifurcation, bifurcation
+from eos_jax.analysis.bifurcations import Bifurcation, continuation
 from eos_jax.analysis.cycles import lanes_of
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_count
@@ -127,38 +127,22 @@ def _stretches(periods: np.ndarray) -> list[tuple[int, int]]:
 def _window(system, free, grid, run, period, ends, hyper) -> Window | None:
     """The window that a run of one period belongs to; None where its cycle is not born in a fold.
 
-    The fold is looked for from the run's ends inwards, where the multiplier is nearest to 1.
+    The cycle in the run's middle is followed both ways to where it first changes. The fold may lie
+    beyond the run, where orbits from this start go elsewhere.
     """
-    gap = float(np.diff(grid).max())
-    low, high = grid[run[0]] - 2 * gap, grid[run[1]] + 2 * gap
-
-    def near(kind, place):
-        params, state = jax.tree.map(lambda leaf: leaf[place], ends)
-        at = {**{n: v for n, v in hyper.items() if n != free}, free: grid[place]}
-        found = bifurcation(kind, system, params, at, free, period, state=state)
-        fits = found.found and low <= found.parameter <= high and _is_prime(system, found, free, at)
-        return found if fits else None
-
-    places = sorted(set(run))
-    fold = next((f for place in places if (f := near("fold", place))), None)
-    if fold is None or not math.isfinite(fold.coefficient):
+    place = (run[0] + run[1]) // 2
+    params, state = jax.tree.map(lambda leaf: leaf[place], ends)
+    at = {**hyper, free: float(grid[place])}
+    found = {}
+    for backwards in (True, False):
+        branch = continuation(
+            system, params, at, (float(grid[0]), float(grid[-1])), free, period, state=state,
+            backwards=backwards, most=1,
+        )  # fmt: skip
+        found |= {one.kind: one for one in branch.special[:1]}
+    if set(found) != {"fold", "flip"}:
         return None
-    flip = next((f for place in reversed(places) if (f := near("flip", place))), None)
-    return None if flip is None else Window(period, fold, flip)
-
-
-def _is_prime(system, found: Bifurcation, free: str, hyper: Mapping[str, Any]) -> bool:
-    """Whether a cycle has no shorter period."""
-    with jax.enable_x64(True):
-        at = {**hyper, free: found.parameter}
-        (params, _), at = jax.tree.map(lambda leaf: leaf[0], lanes_of(system, found.point, at))
-        point, seen = (params, found.state), []
-        for _ in range(found.period):
-            seen.append(np.concatenate([np.ravel(leaf) for leaf in point[0].values()]))
-            point = system.rule.step(system.objective, *point, at)
-    orbit = np.array(seen)
-    apart = np.abs(orbit[1:] - orbit[0]).max(axis=-1, initial=0)
-    return bool((apart > 1e-6 * (1 + np.abs(orbit).max())).all())
+    return Window(period, found["fold"], found["flip"])
 
 
 def _same(one: Window, other: Window) -> bool:
