@@ -18,7 +18,7 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax.analysis.base import beside, check_out, finished, register
 from eos_jax.analysis.maps import System, as_system
-from eos_jax.analysis.scaling import Scaling, scaling
+from eos_jax.analysis.scaling import FEWEST_COUNTS, Scaling, scaling
 from eos_jax.checks import check_count
 from eos_jax.outcomes import Outcome, Stop
 
@@ -50,8 +50,9 @@ def resolution_scaling(labels: Any, scales: int = 4) -> Scaling:
 
     Every 2^j-th point of the map is itself a map; a cell is on the boundary where its four corners
     do not agree. All maps show the same part of the plane: what is left over at its ends, less than
-    32 cells at four scales, is left out; of 2^j + 1 points nothing is. A smooth curve crosses a n + c
-    cells, c some -3 to 3, so that its exponent is 1 up to log(1 + 3/N) / log(8), N at the coarsest.
+    32 cells at four scales, is left out; of 2^j + 1 points nothing is. A smooth curve crosses
+    a n + c cells, c some -3 to 3, so that its exponent is 1 up to log(1 + 3/N) / log(8), N cells
+    at the coarsest of four scales.
 
     Args:
       labels: whole numbers over a plane, shape (n, m); negative: not known, and no boundary.
@@ -212,7 +213,7 @@ def basin_entropy(labels: Any, box: int = 5) -> Entropy:
         )
     rows, columns = (n // box for n in labels.shape)
     boxes = labels[: rows * box, : columns * box].reshape(rows, box, columns, box)
-    kinds = np.unique(labels[labels >= 0])
+    kinds = _basins(labels)
     entropy, known = np.zeros((rows, columns)), (boxes >= 0).sum(axis=(1, 3))
     for kind in kinds:
         share = (boxes == kind).sum(axis=(1, 3)) / np.maximum(known, 1)
@@ -233,6 +234,12 @@ def basin_entropy(labels: Any, box: int = 5) -> Entropy:
     else:
         verdict = "not above log 2, which says nothing"
     return Entropy(float(entropy.mean()), boundary, error, verdict)
+
+
+def _basins(labels):
+    """The labels that are known, without those of single points."""
+    kinds, counts = np.unique(labels[labels >= 0], return_counts=True)
+    return kinds[counts >= FEWEST_COUNTS]
 
 
 def _in_parts_sum(values):
@@ -281,7 +288,7 @@ def wada(labels: Any, scales: int = 6) -> Wada:
     labels = np.asarray(labels)
     if labels.ndim != 2:
         raise ValueError(f"Argument `labels` must be a plane, but got shape {labels.shape}.")
-    kinds = np.unique(labels[labels >= 0])
+    kinds = _basins(labels)
     distances = 2 ** np.arange(scales)
     if len(kinds) < 3:
         return Wada(distances, np.full(scales, np.nan),

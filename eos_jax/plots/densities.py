@@ -10,7 +10,6 @@ from matplotlib.colors import LogNorm
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import (
-    SHOWN,
     Axis,
     axis,
     cell_edges,
@@ -22,6 +21,9 @@ from eos_jax.plots.axes import (
 from eos_jax.plots.base import register
 from eos_jax.plots.maps import colour_map
 from eos_jax.plots.style import OUTCOME_COLOURS
+
+ROWS = 400
+"""Rows of a picture at most: each at least a pixel or two high, so that no cycle falls between."""
 
 DARKEST_LAST = "magma_r"
 """Shares of an orbit on white: a cycle's few bins stand out, chaos is light."""
@@ -76,7 +78,7 @@ def shares(data: xr.Dataset) -> xr.DataArray:
     """The share of each column's points in each bin; neighbours are added where bins are many."""
     counts = data.density.astype(float)
     total = counts.sum("bin") + (data.outside if "outside" in data else 0)
-    together = -(-counts.sizes["bin"] // SHOWN)
+    together = -(-counts.sizes["bin"] // ROWS)
     counts = counts.coarsen(bin=together, boundary="pad").sum() if together > 1 else counts
     return counts / total.where(total > 0)
 

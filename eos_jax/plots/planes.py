@@ -6,19 +6,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
+from matplotlib.ticker import StrMethodFormatter
 
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
-from eos_jax.plots.axes import lane_dims
+from eos_jax.plots.axes import axis, heading, lane_dims, set_axis, thinned
 from eos_jax.plots.base import matching, register
 from eos_jax.plots.maps import Layer, colour_map, mask, paint, present
-from eos_jax.plots.style import QUIET
+from eos_jax.plots.style import OUTCOME_COLOURS, QUIET
 
 ORDER_AND_CHAOS = "RdBu_r"
 """Blue where neighbours approach, red where they part, white between."""
 
 LEFT = "#BBBBBB"
-"""Lanes that diverged, which have no exponent and no period."""
+"""Lanes that left, which have no exponent and no period."""
 
 # Tol's muted colours, which colour-blind readers tell apart
 PERIODS = ("#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#882255", "#AA4499")
@@ -73,13 +74,16 @@ def exponent_map(
         return ax
 
     def layers(data: xr.Dataset) -> list[Layer]:
-        gone = data.outcome == Outcome.DIVERGED
-        values = data[name].astype(float).where(~gone)
+        values = data[name].astype(float)
+        # where lanes are not decided, those that left are known by having no exponent
+        gone = (data.outcome == Outcome.DIVERGED) | values.isnull()
+        gone &= data.outcome != Outcome.PENDING
+        values = values.where(~gone)
         low, high = limits or _around_zero(values.values)
         values = xr.where(values == -np.inf, low, values)  # superstable
         norm = TwoSlopeNorm(0, low, high)
         scale = Layer(lines.label_of(data, name), values, colour_map(ORDER_AND_CHAOS), norm)
-        return [scale, Layer("diverged", mask(gone), LEFT)]
+        return [scale, Layer("diverged: no exponent", mask(gone), LEFT)]
 
     return paint(ax, dataset, [name, "outcome"], layers, whole, beside, "nothing known")
 
@@ -121,7 +125,7 @@ def period_map(
     Source: Gallas 1993, "Structure of the parameter space of the Henon map".
     """
     if len(lane_dims(dataset)) < 2:
-        return lines.curves(dataset, ax, "period", whole=whole, beside=beside)
+        return _period_points(dataset, ax, [ax] if beside is None else beside)
 
     def layers(data: xr.Dataset) -> list[Layer]:
         many = len(PERIODS)
@@ -137,6 +141,29 @@ def period_map(
         ]
 
     return paint(ax, dataset, present(dataset, "outcome", "period"), layers, whole, beside)
+
+
+def _period_points(dataset: xr.Dataset, ax: Axes, beside: Sequence[Axes]) -> Axes:
+    """Periods along one dimension, and along the lower edge the fates of lanes without one."""
+    data = thinned(dataset, ["outcome", "period"])
+    data = data if lane_dims(data) else data.expand_dims("lane")
+    drawn = axis(data, lane_dims(data)[0])
+    periods, outcome = data.period.values[drawn.order], data.outcome.values[drawn.order]
+    some = periods > 0
+    ax.plot(drawn.values[some], periods[some], ".", ms=4, color=PERIODS[0], label="cycles")
+    for kind in Outcome:
+        mine = ~some & (outcome == kind)
+        if mine.any():
+            ax.plot(drawn.values[mine], np.full(mine.sum(), 0.02), "|", ms=6,
+                    color=OUTCOME_COLOURS[kind], transform=ax.get_xaxis_transform(),
+                    label=kind.name.lower())  # fmt: skip
+    set_axis(ax, "x", drawn, cells=False)
+    if periods.max(initial=0) > 1:
+        ax.set_yscale("log", base=2)
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.set(ylabel="period (steps)", title=heading(dataset))
+    lines.legend_below(ax.figure, beside, ax.get_legend_handles_labels()[0])
+    return ax
 
 
 __all__ = ["exponent_map", "period_map"]

@@ -15,10 +15,10 @@ from eos_jax.plots.maps import Layer, mask, paint
 from eos_jax.plots.style import OUTCOME_COLOURS
 
 CHANGED = {
-    "ulp": ("changed by one ulp of the start", "#000000"),
-    "horizon": ("changed by twice the horizon", "#CC79A7"),
+    "ulp": ("changed by an ulp", "#000000"),
+    "horizon": ("changed by the horizon", "#CC79A7"),
     "engine": ("changed by the engine", "#009E73"),
-    "float32": ("changed in single precision", "#E69F00"),
+    "float32": ("changed by float32", "#E69F00"),
 }
 """What changes fates, in words, and its colour; of several the first counts."""
 

@@ -48,7 +48,9 @@ def test_the_first_doublings_of_balanced_scalars():
     assert abs(second.parameter - Decimal("0.623584636218172")) < Decimal("1e-15")
     pair = eos.objectives.scalar_product((2,))
     flip = cascade(pair, {"x": 1.0}, 0.9, 2)[1]
-    assert abs(refined(flip, pair, flip.parameter).parameter + 1 - Decimal(5).sqrt()) < Decimal("2e-40")
+    assert abs(refined(flip, pair, flip.parameter).parameter + 1 - Decimal(5).sqrt()) < Decimal(
+        "2e-40"
+    )
 
 
 def test_decimals_follow_exact_rationals():
