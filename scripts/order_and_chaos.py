@@ -22,7 +22,7 @@ dataset = eos.sweep(
     every=8,
 )
 
-stayed = dataset.outcome != eos.Outcome.DIVERGED
+stayed = dataset.exponent.notnull()  # an orbit that left has none
 chaotic = (dataset.exponent > dataset.error) & stayed
 print(f"{float(stayed.mean()):.1%} of the lanes stay, {float(chaotic.mean()):.1%} in chaos")
 plots.save(plots.draw(dataset), "order_and_chaos.png")
