@@ -763,8 +763,9 @@ MUTANTS = (
         "return np.asarray(given, dtype) + 1e-6", ("figure_7a_can_be_trusted",),
     ),
     Mutant(
-        "where_windows_open", "analysis/windows.py", 'if (f := near("fold", place))',
-        'if (f := near("flip", place))', ("windows_of_the_logistic_map",),
+        "where_windows_open", "analysis/windows.py",
+        'Window(period, found["fold"], found["flip"])',
+        'Window(period, found["flip"], found["fold"])', ("windows_of_the_logistic_map",),
     ),
     Mutant(
         "digits_of_a_residual", "analysis/digits.py", "mu = Decimal(target)",

@@ -181,7 +181,7 @@ def exact_orbit(
       >>> pair = eos.objectives.scalar_product((1, 1))
       >>> start = {"x": Fraction(1, 2), "y": Fraction(1)}
       >>> print(exact_orbit(pair, start, Fraction(1, 3), 2)[-1]["x"])
-      335/432
+      497/648
     """
     system = as_system(system, rule)
     check_count("steps", steps, least=0)

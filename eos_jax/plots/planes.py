@@ -93,7 +93,7 @@ def _around_zero(values: np.ndarray) -> tuple[float, float]:
 
     Example:
       >>> _around_zero(np.array([-0.4, 0.2])), _around_zero(np.array([-3.0]))
-      ((-0.4, 0.2), (-3.0, 3.0))
+      ((-0.388, 0.2), (-3.0, 3.0))
     """
     values = values[np.isfinite(values)]
     low = float(np.quantile(values, 0.02)) if values.size else 0.0
