@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton, ordered, unflat
 from eos_jax.analysis.maps import System, as_system
@@ -483,6 +484,8 @@ class Branch(NamedTuple):
       multipliers: shape (points, dimension), the largest first.
       special: the flips, folds and Neimark-Sacker points on it, in order.
       end: why it ends, in words.
+      free: name of the hyperparameter.
+      period: of its cycles.
     """
 
     parameter: np.ndarray
@@ -490,11 +493,44 @@ class Branch(NamedTuple):
     multipliers: np.ndarray
     special: list[Bifurcation]
     end: str
+    free: str = "eta"
+    period: int = 1
 
     @property
     def stable(self) -> np.ndarray:
         """Whether the cycle attracts, along the branch."""
         return np.abs(self.multipliers).max(axis=-1) < 1
+
+    def to_dataset(self) -> xr.Dataset:
+        """The branch with labels: along `point`, and along `special` where it changes.
+
+        Example:
+          >>> import eos_jax as eos
+          >>> branch = eos.analysis.continuation(
+          ...     eos.analysis.logistic(), {"x": 0.5}, {"r": 2.0}, (1.2, 3.4), "r"
+          ... )
+          >>> ds = branch.to_dataset()
+          >>> print(ds.special_kind.values, ds.special_r.values.round(6), bool(ds.stable[0]))
+          ['flip'] [3.] True
+        """
+        name = {"long_name": self.free.replace("_", " "), "units": "1"}
+        found: dict[str, Any] = {
+            self.free: ("point", self.parameter, name),
+            f"special_{self.free}": ("special", [s.parameter for s in self.special], name),
+            "special_kind": ("special", np.array([s.kind for s in self.special], "U16")),
+            "stable": ("point", self.stable, {"long_name": "whether the cycle attracts"}),
+            "multiplier": ("point", np.abs(self.multipliers).max(axis=-1),
+                           {"long_name": "modulus of the largest multiplier", "units": "1"}),
+        }  # fmt: skip
+        for n, values in self.points.items():
+            own = tuple(f"{n}_{i}" for i in range(values.ndim - 1))
+            words = {"long_name": f"{n} on the cycle", "units": "1"}
+            found[n] = (("point", *own), values, words)
+            places = np.reshape([s.point[n] for s in self.special], (-1, *values.shape[1:]))
+            found[f"special_{n}"] = (("special", *own), places, words)
+        attrs = {"free": self.free, "period": self.period, "end": self.end,
+                 "parameters": list(self.points)}  # fmt: skip
+        return xr.Dataset(found, attrs=attrs)
 
 
 def continuation(
@@ -577,6 +613,8 @@ def continuation(
         multipliers,
         special,
         end,
+        free,
+        period,
     )
 
 

@@ -12,6 +12,7 @@ import pkgutil
 
 from eos_jax.plots.base import Picture, draw, kinds, register, registry
 from eos_jax.plots.boundaries import map_and_laws, scaling_laws
+from eos_jax.plots.branches import branch
 from eos_jax.plots.densities import density
 from eos_jax.plots.histogram import sharpness_histogram, sharpness_map_and_histogram
 from eos_jax.plots.lines import curves
@@ -53,6 +54,7 @@ __all__ = [
     "STYLE",
     "THEORY",
     "Picture",
+    "branch",
     "curves",
     "density",
     "discover",

@@ -148,6 +148,26 @@ def test_laws_are_drawn_with_their_verdicts():
     assert len(figure.axes) >= 2
 
 
+def test_a_branch_is_solid_where_it_attracts():
+    """The fixed point 1 - 1/r of the logistic map, which flips at 3, and the fold at 1 + sqrt 8."""
+    system = eos.analysis.logistic()
+    one = eos.analysis.continuation(system, {"x": 0.5}, {"r": 2.0}, (1.5, 3.5), "r").to_dataset()
+    assert plots.kinds(one)[0] == "branch"
+    lines = {line.get_label(): line for line in plots.draw(one).axes[0].lines}
+    solid, dashed, flip = lines["attracts"], lines["repels"], lines["flip"]
+    x, y = solid.get_xdata(), solid.get_ydata()
+    np.testing.assert_allclose(y, 1 - 1 / x, atol=1e-9)
+    assert np.nanmax(x) < 3 < np.nanmax(dashed.get_xdata())
+    np.testing.assert_allclose([flip.get_xdata()[0], flip.get_ydata()[0]], [3, 2 / 3])
+    three = eos.analysis.continuation(system, {"x": 0.16}, {"r": 3.84}, (3.8, 3.86), "r", 3,
+                                      backwards=True)  # fmt: skip
+    ax = plots.branch(three.to_dataset(), axes())
+    assert {"fold", "flip"} <= {line.get_label() for line in ax.lines}
+    assert ax.get_title() == "cycles of period 3"
+    multipliers = plots.draw(three.to_dataset(), variable="multiplier", kind="branch").axes[0]
+    assert multipliers.get_ylabel() == "modulus of the largest multiplier"
+
+
 def test_a_real_sweep_with_an_observer_and_periods():
     obj = eos.objectives.scalar_product((4,))
     found = eos.sweep(obj, {"x": 0.9, "eta": [0.45, 0.55, 0.64, 0.8]}, 2000,
