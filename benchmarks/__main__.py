@@ -270,7 +270,7 @@ def what_observers_cost(report, size):
     programs = {
         "nothing": sweep(),
         "maximum": sweep(observe={"peak": eos.observers.maximum("sharpness")}, every=4),
-        "exponent": sweep(observe={"chaos": eos.observers.lyapunov()}),
+        "exponent": sweep(observe={"chaos": eos.observers.lyapunov()}, every=32),
     }
     _, seconds = in_turns(programs, size["repeats"])
     for name in ("maximum", "exponent"):

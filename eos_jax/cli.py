@@ -11,8 +11,9 @@ import signal
 import sys
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import tyro
@@ -221,40 +222,32 @@ def summary(dataset: xr.Dataset) -> list[str]:
 
     The dataset is read a slab at a time; medians are those of at most some million lanes.
     """
-    counts, at_edge, reached, edge, thresholds = Counter(), 0, [], [], []
     bend = "curvature" if "curvature" in dataset else "sharpness"
     wanted = [name for name in ("outcome", bend, "threshold") if name in dataset]
-    complete = len(wanted) == 3
     thin = max(1, dataset.outcome.size // 2**20)
-    for slab in _slabs(dataset[wanted]):
-        outcome = slab.outcome.values.ravel()
-        counts.update(dict(enumerate(np.bincount(outcome))))
-        if not complete:
-            continue
-        mine = outcome == Outcome.CONVERGED
-        values, limits = slab[bend].values.ravel()[mine], slab.threshold.values.ravel()
-        thresholds += [np.nanmin(limits, initial=np.inf), np.nanmax(limits, initial=-np.inf)]
-        limits = limits[mine]
-        inside = (values > (1 - NEAR) * limits) & (values < limits)
-        at_edge += int(inside.sum())
-        if values.size:
-            reached += [values[::thin], [values.min(), values.max()]]
-            edge.append(values[inside][::thin])
+    with ThreadPoolExecutor(cores()) as pool:
+        parts = list(pool.map(lambda slab: _part_of(slab, bend, thin), _slabs(dataset[wanted])))
+    counts = Counter(dict(enumerate(sum(part.counts for part in parts))))
+    at_edge = sum(part.at_edge for part in parts)
+    reached, edge, thresholds = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("reached", "edge", "thresholds")
+    )
     lines = [f"rule: {dataset.attrs['rule']}"] if "rule" in dataset.attrs else []
     lines += [
         f"{Outcome(kind).name.lower():10} {n:>14,} lanes  {n / dataset.outcome.size:7.2%}"
         for kind, n in sorted(counts.items())
         if n
     ]
-    if reached:
-        low, middle, high = np.quantile(np.concatenate(reached), [0, 0.5, 1])
+    if reached.size:
+        low, middle, high = np.quantile(reached, [0, 0.5, 1])
         lines.append(f"{bend} of converged lanes: {low:.6f} to {high:.6f}, median {middle:.6f}")
-    if thresholds and min(thresholds) <= max(thresholds):
-        low, high = min(thresholds), max(thresholds)
+    if thresholds.size:
+        low, high = thresholds.min(), thresholds.max()
         span = f"{low:.6f}" if low == high else f"{low:.6f} to {high:.6f}"
         lines.append(f"stability threshold of the rule: {span}")
     if at_edge:  # of the many lanes of a large result, some
-        middle = np.median(np.concatenate(edge))
+        middle = np.median(edge)
         lines.append(
             f"within {NEAR:.0%} below the threshold: {at_edge:,} lanes, median {bend} {middle:.9f}"
         )
@@ -270,6 +263,46 @@ def summary(dataset: xr.Dataset) -> list[str]:
 def _analysed(dataset) -> bool:
     """Whether an instrument made a dataset, and not a sweep."""
     return "analysis" in json.loads(dataset.attrs.get("configuration", "{}"))
+
+
+class _Part(NamedTuple):
+    """What a summary needs of a slab.
+
+    Attributes:
+      counts: lanes by outcome.
+      at_edge: converged lanes just below the threshold.
+      reached: curvatures of some converged lanes, the least and the largest among them.
+      edge: of some of those at the edge.
+      thresholds: the least and the largest.
+    """
+
+    counts: np.ndarray
+    at_edge: int
+    reached: np.ndarray
+    edge: np.ndarray
+    thresholds: np.ndarray
+
+
+def _part_of(slab, bend, thin):
+    """A slab's part in a summary, every so manieth lane of it in medians."""
+    slab = slab.load()
+    outcome = slab.outcome.values.ravel()
+    counts, none = np.bincount(outcome, minlength=256), np.empty(0)
+    if not {bend, "threshold"} <= set(slab):
+        return _Part(counts, 0, none, none, none)
+    limits = slab.threshold.values.ravel()
+    known = limits[~np.isnan(limits)]
+    mine = outcome == Outcome.CONVERGED
+    values, limits = slab[bend].values.ravel()[mine], limits[mine]
+    inside = (values > (1 - NEAR) * limits) & (values < limits)
+    ends = [values.min(), values.max()] if values.size else []
+    return _Part(
+        counts,
+        int(inside.sum()),
+        np.concatenate([values[::thin], ends]),
+        values[inside][::thin],
+        np.array([known.min(), known.max()]) if known.size else none,
+    )
 
 
 def _why_undecided(dataset) -> str:
@@ -297,7 +330,7 @@ def _slabs(dataset, lanes=2**20):
     chunk = dataset.outcome.encoding.get("chunks", (1,))[0]
     rows = max(1, lanes // (dataset.outcome.size // size) // chunk) * chunk
     for start in range(0, size, rows):
-        yield dataset.isel({first: slice(start, start + rows)}).load()
+        yield dataset.isel({first: slice(start, start + rows)})
 
 
 def load_objective(place: str) -> Objective:

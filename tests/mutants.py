@@ -544,13 +544,13 @@ MUTANTS = (
     ),
     Mutant(
         "registers_exponential", "loops/elementary.py",
-        "return fma(minus_one, first, first) * second",
-        "return fma(minus_one, first, first * 1.001) * second", ("gap_law_of_a_skewed_loss",),
+        "return fma(minus_one, first, first) *", "return fma(minus_one, first, first * 1.001) *",
+        ("gap_law_of_a_skewed_loss",),
         ("tests/loops/test_scalars.py",),
     ),
     Mutant(
-        "registers_hyperbolic_tangent", "loops/elementary.py", "size = grown / (grown + 2.0)",
-        "size = grown / (grown + 2.001)", ("gap_law_of_log_cosh",),
+        "registers_hyperbolic_tangent", "loops/elementary.py", "found = grown / (grown + 2.0)",
+        "found = grown / (grown + 2.001)", ("gap_law_of_log_cosh",),
         ("tests/loops/test_scalars.py",),
     ),
     Mutant(

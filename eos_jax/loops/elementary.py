@@ -1,30 +1,85 @@
 """Exponentials, logarithms, sines and error functions as lists of scalar operations.
 
 They are made of sums, products, quotients, comparisons and moves of bits, so their bits are the
-same wherever these are; a vector of lanes runs them without a call. In double precision they are
-within 2 units in the last place (`tanh`, `sinh`, `cosh`, `erfc`: 4; `power` with an exponent that
-is no half of a whole number: 2 + |exponent log x|), `sin`, `cos`, `tan` for |x| < 2^30. Single
-precision goes through double, and so is rounded once.
+same wherever these are; a vector of lanes runs them without a call. They are within 2 units in the
+last place (`logistic`, `tanh`, `sinh`, `cosh`, `tan`, `erfc`: 4; in single precision `tanh` and
+`erf`: 6; `power` with an exponent that is no half of a whole number: 2 + |exponent log x|), `sin`,
+`cos`, `tan` for |x| < 2^30. What is rare in losses goes through double in single precision.
 
-Source: Tang 1989 and Cody and Waite 1980 for the reductions; the coefficients of `log` and `erf`
-are those of Sun's fdlibm.
+Source: Tang 1989 and Cody and Waite 1980 for the reductions; the coefficients of `log` and, in
+double precision, `erf` are those of Sun's fdlibm; the quotients of `tanh` and `erf` in single
+precision are minimax fits, 2e-8 from the function relative to it.
 """
 
 import functools
 import math
 from collections.abc import Callable
-
-import numpy as np
+from typing import NamedTuple
 
 from eos_jax.loops.expressions import Expression, fma, polynomial, where
 
-_TO_WHOLE = 1.5 * 2.0**52  # added to a double and subtracted again: the nearest whole number
-_LN2 = (6.93147180369123816490e-01, 1.90821492927058770002e-10)  # 33 bits, and the rest
+
+class _Format(NamedTuple):
+    """A floating-point format, and how much of a series it needs.
+
+    Attributes:
+      fraction: bits of the fraction.
+      bias: of the exponent.
+      ln2: in two parts, the first with so many zeros at its end that k times it is exact.
+      exponential: the last power in the series of the exponential.
+      log: coefficients of (log((1 + s)/(1 - s)) - 2 s)/s^3 by powers of s^2.
+      root_half: the bits of the square root of 1/2.
+      largest, least: where the exponential leaves the range.
+    """
+
+    fraction: int
+    bias: int
+    ln2: tuple[float, float]
+    exponential: int
+    log: tuple[float, ...]
+    root_half: int
+    largest: float
+    least: float
+
+    @property
+    def to_whole(self) -> float:
+        """Added and subtracted again, it leaves the nearest whole number."""
+        return 1.5 * 2.0**self.fraction
+
+    @property
+    def to_whole_bits(self) -> int:
+        """The bits of that."""
+        return (self.fraction + self.bias << self.fraction) + (1 << self.fraction - 1)
+
+
+_FORMATS = {
+    "float64": _Format(
+        fraction=52, bias=1023, ln2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
+        exponential=13,
+        log=(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
+             2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
+             1.479819860511658591e-01),
+        root_half=0x3FE6A09E667F3BCD, largest=710.0, least=-746.0,
+    ),
+    "float32": _Format(
+        fraction=23, bias=127, ln2=(6.9314575195e-01, 1.4286067653e-06), exponential=7,
+        log=(0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841),
+        root_half=0x3F3504F3, largest=89.0, least=-104.0,
+    ),
+}  # fmt: skip
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 
-_LOG = (6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
-        2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
-        1.479819860511658591e-01)  # fmt: skip
+# tanh(x)/x and erf(x)/x by powers of x^2, in single precision, and where they reach 1
+_TANH_SINGLE = (
+    (9.99999979e-01, 1.33796721e-01, 3.49397937e-03, 2.05825578e-05, 1.33177897e-08),
+    (1.0, 4.67129874e-01, 2.58708650e-02, 3.28300173e-04, 7.76149392e-07),
+    9.02,
+)
+_ERF_SINGLE = (
+    (1.12837915, 1.90397010e-01, 5.27472914e-02, 3.76516392e-03, 2.84864831e-04, 2.05005881e-06),
+    (1.0, 5.02067700e-01, 1.14105040e-01, 1.49683123e-02, 1.16241142e-03, 3.80904836e-05),
+    3.92,
+)
 
 # erf between 0, 0.84375, 1.25, 1/0.35 and beyond: quotients of polynomials
 _ERF_SMALL = (
@@ -63,7 +118,12 @@ FUNCTIONS: dict[str, Callable[[Expression], Expression]] = {}
 
 
 def _register(function: Callable[[Expression], Expression]) -> Callable[[Expression], Expression]:
-    """Register a formula for doubles; other floats are converted to double and back."""
+    FUNCTIONS[getattr(function, "__name__", "")] = function
+    return function
+
+
+def _in_double(function):
+    """A formula for doubles; others are converted and back."""
 
     @functools.wraps(function)
     def any_float(x: Expression) -> Expression:
@@ -71,98 +131,139 @@ def _register(function: Callable[[Expression], Expression]) -> Callable[[Express
             return function(x)
         return function(x.convert("float64")).convert(x.dtype)
 
-    FUNCTIONS[getattr(function, "__name__", "")] = any_float
     return any_float
 
 
+def _between(x, least, largest):
+    """The nearest number of an interval; not a number stays so."""
+    x = where(x > x.like(largest), x.like(largest), x)
+    return where(x < x.like(least), x.like(least), x)
+
+
 def _whole(x):
-    """The nearest whole number, and the same as an integer; for |x| < 2^51."""
-    shifted = x + _TO_WHOLE
-    start = int(np.float64(_TO_WHOLE).view(np.int64))
-    return shifted - _TO_WHOLE, shifted.bits().make("sub", start)
+    """The nearest whole number, and the same as an integer."""
+    of = _FORMATS[x.dtype]
+    shifted = x + of.to_whole
+    return shifted - of.to_whole, shifted.bits().make("sub", of.to_whole_bits)
 
 
-def _power_of_two(whole):
-    """2^k of an integer k from -1022 to 1023."""
-    return whole.make("add", 1023).shifted_left(52).from_bits()
+def _power_of_two(whole, of):
+    """2^k of an integer k within the exponents of normal numbers."""
+    return whole.make("add", of.bias).shifted_left(of.fraction).from_bits()
 
 
 def _reduced(x):
-    """X = k ln 2 + r: k as a double, and e^r - 1, |r| <= ln(2)/2."""
-    whole, _ = _whole(x * (1 / math.log(2)))
-    rest = fma(-whole, _LN2[1], fma(-whole, _LN2[0], x))
-    series = polynomial(rest, [1 / math.factorial(n) for n in range(2, 14)])
-    return whole, fma(rest * rest, series, rest)
-
-
-def _halves(whole):
-    """2^(k/2) twice, k halved to whole numbers: together 2^k, without leaving the range."""
-    first, half = _whole(whole * 0.5)
-    _, other = _whole(whole - first)
-    return _power_of_two(half), _power_of_two(other)
+    """X = k ln 2 + r, |r| <= ln(2)/2: k as an integer, and e^r - 1."""
+    of = _FORMATS[x.dtype]
+    whole, integer = _whole(x * (1 / math.log(2)))
+    rest = fma(-whole, of.ln2[1], fma(-whole, of.ln2[0], x))
+    series = polynomial(rest, [1 / math.factorial(n) for n in range(2, of.exponential + 1)])
+    return integer, fma(rest * rest, series, rest)
 
 
 @_register
 def exp(x: Expression) -> Expression:
     """The exponential."""
-    within = where(x > x.like(710.0), x.like(710.0), x)
-    within = where(within < x.like(-746.0), x.like(-746.0), within)
-    whole, minus_one = _reduced(within)
-    first, second = _halves(whole)
-    return fma(minus_one, first, first) * second
+    of = _FORMATS[x.dtype]
+    integer, minus_one = _reduced(_between(x, of.least, of.largest))
+    # 2^k as a product, since 2^k itself may leave the range; k + 4 bias is positive
+    half = integer.make("add", 4 * of.bias).shifted_right(1).make("sub", 2 * of.bias)
+    first = _power_of_two(half, of)
+    return fma(minus_one, first, first) * _power_of_two(integer.make("sub", half), of)
+
+
+def _scaled_expm1(x, down):
+    """(e^x - 1) 2^-down and e^x 2^-down, for k = x/ln 2 with k - down an exponent."""
+    of = _FORMATS[x.dtype]
+    integer, minus_one = _reduced(x)
+    power = _power_of_two(integer.make("sub", down) if down else integer, of)
+    return fma(minus_one, power, power - 2.0**-down), fma(minus_one, power, power)
 
 
 @_register
 def expm1(x: Expression) -> Expression:
     """The exponential minus one."""
-    within = where(x > x.like(709.0), x.like(709.0), x)
-    within = where(within < x.like(-40.0), x.like(-40.0), within)
-    whole, minus_one = _reduced(within)
-    _, integer = _whole(whole)
-    power = _power_of_two(integer)
-    near = fma(minus_one, power, power - 1.0)
-    near = where(x.equals(x.like(0.0)), x, near)  # keeps the sign of zero
-    return where(x > x.like(709.0), exp(x), near)
+    found, _ = _scaled_expm1(_between(x, -40.0, _FORMATS[x.dtype].largest), 1)
+    return where(x.equals(x.like(0.0)), x, found + found)  # keeps the sign of zero
+
+
+def _log_near_one(over, power):
+    """Log of 2^k (1 + f), 1 + f from sqrt(1/2) to sqrt(2): from f and k."""
+    of = _FORMATS[over.dtype]
+    ratio = over / (over + 2.0)
+    square = ratio * ratio
+    half = over * over * 0.5
+    rest = fma(square, polynomial(square, of.log), half)
+    return fma(power, of.ln2[0], over - (half - fma(ratio, rest, power * of.ln2[1])))
+
+
+def _fraction(x):
+    """X = 2^k m, m from sqrt(1/2) to sqrt(2), of a positive normal number: m, and k + bias."""
+    of = _FORMATS[x.dtype]
+    moved = x.bits().make("add", (of.bias << of.fraction) - of.root_half)
+    within = moved.make("and", (1 << of.fraction) - 1).make("add", of.root_half)
+    return within.from_bits(), moved.shifted_right(of.fraction)
+
+
+def _as_float(whole, of):
+    """A small positive integer as a float, by its bits."""
+    magic = (of.fraction + of.bias) << of.fraction
+    return whole.make("or", magic).from_bits()
+
+
+def _log_outside(x, at, found):
+    """Where a logarithm is no finite number; `x` is what it is taken of, `at` its argument."""
+    found = where(x.equals(x.like(math.inf)), x, found)
+    found = where(x.equals(x.like(0.0)), x.like(-math.inf), found)
+    return where((x < x.like(0.0)) | (at.differs(at)), x.like(math.nan), found)
 
 
 @_register
 def log(x: Expression) -> Expression:
     """The natural logarithm."""
-    tiny = x < x.like(2.0**-1022)
-    scaled = where(tiny, x * 2.0**54, x)
-    root_half = 0x3FE6A09E667F3BCD  # of 1/2
-    moved = scaled.bits().make("add", 0x3FF0000000000000 - root_half)
-    fraction = moved.make("and", 0x000FFFFFFFFFFFFF).make("add", root_half).from_bits()
-    exponent = moved.shifted_right(52).make("or", 0x4330000000000000).from_bits()
-    power = exponent - (2.0**52 + 1023)
-    power = where(tiny, power - 54.0, power)
-    over = fraction - 1.0
-    ratio = over / (over + 2.0)
-    square = ratio * ratio
-    rest = square * polynomial(square, _LOG)
-    half = over * over * 0.5
-    found = power * _LN2[0] - ((half - fma(ratio, half + rest, power * _LN2[1])) - over)
-    found = where(x.equals(x.like(math.inf)), x, found)
-    found = where(x.equals(x.like(0.0)), x.like(-math.inf), found)
-    return where((x < x.like(0.0)) | (x.differs(x)), x.like(math.nan), found)
+    of = _FORMATS[x.dtype]
+    tiny = x < x.like(2.0 ** (1 - of.bias))
+    fraction, exponent = _fraction(where(tiny, x * 2.0 ** (of.fraction + 2), x))
+    shift = 2.0**of.fraction + of.bias
+    power = _as_float(exponent, of) - where(tiny, x.like(shift + of.fraction + 2), x.like(shift))
+    return _log_outside(x, x, _log_near_one(fraction - 1.0, power))
 
 
 @_register
 def log1p(x: Expression) -> Expression:
     """The logarithm of 1 + x."""
+    of = _FORMATS[x.dtype]
     whole = x + 1.0
-    found = log(whole) + (x - (whole - 1.0)) / whole
-    found = where((whole.equals(x.like(0.0))) | (x.equals(x.like(math.inf))), log(whole), found)
+    fraction, exponent = _fraction(whole)
+    power = _as_float(exponent, of) - (2.0**of.fraction + of.bias)
+    lost = x - (whole - 1.0)  # in the sum above
+    scale = exponent.make("sub", 2 * of.bias).make("neg").shifted_left(of.fraction).from_bits()
+    found = _log_outside(whole, x, _log_near_one(fma(lost, scale, fraction - 1.0), power))
     return where(x.equals(x.like(0.0)), x, found)
+
+
+def _odd_quotient(x, coefficients):
+    """X P(x^2)/Q(x^2) within an interval, at most 1."""
+    upper, lower, end = coefficients
+    within = _between(x, -end, end)
+    square = within * within
+    found = within * polynomial(square, upper) / polynomial(square, lower)
+    return _between(found, -1.0, 1.0)
+
+
+def _signed(x, size):
+    """A size with the sign of x, zero as it is."""
+    return where(x < x.like(0.0), -size, where(x.equals(x.like(0.0)), x, size))
 
 
 @_register
 def tanh(x: Expression) -> Expression:
     """The hyperbolic tangent."""
-    twice = abs(x) * 2.0
-    grown = expm1(where(twice > x.like(44.0), x.like(44.0), twice))
-    size = grown / (grown + 2.0)
-    return where(x < x.like(0.0), -size, where(x.equals(x.like(0.0)), x, size))
+    if x.dtype == "float32":
+        return _odd_quotient(x, _TANH_SINGLE)
+    grown, _ = _scaled_expm1(_between(x * 2.0, -44.0, 44.0), 0)
+    found = grown / (grown + 2.0)
+    return where(x.equals(x.like(0.0)), x, found)
 
 
 @_register
@@ -174,19 +275,17 @@ def logistic(x: Expression) -> Expression:
 @_register
 def sinh(x: Expression) -> Expression:
     """The hyperbolic sine."""
-    size = abs(x)
-    grown, root = expm1(size), exp(size * 0.5)
-    near = (grown + grown / (grown + 1.0)) * 0.5
-    found = where(size > x.like(700.0), root * 0.5 * root, near)
-    return where(x < x.like(0.0), -found, where(x.equals(x.like(0.0)), x, found))
+    of = _FORMATS[x.dtype]
+    grown, _ = _scaled_expm1(_between(abs(x), 0.0, of.largest + 0.6), 2)  # (e^x - 1)/4
+    return _signed(x, (grown + grown / fma(grown, x.like(4.0), 1.0)) * 2.0)
 
 
 @_register
 def cosh(x: Expression) -> Expression:
     """The hyperbolic cosine."""
-    size = abs(x)
-    grown, root = exp(size), exp(size * 0.5)
-    return where(size > x.like(700.0), root * 0.5 * root, (grown + x.like(1.0) / grown) * 0.5)
+    of = _FORMATS[x.dtype]
+    _, quarter = _scaled_expm1(_between(abs(x), 0.0, of.largest + 0.6), 2)  # e^x/4
+    return (quarter + x.like(0.0625) / quarter) * 2.0
 
 
 def _turned(x):
@@ -211,6 +310,7 @@ def _bit(turns, bit):
 
 
 @_register
+@_in_double
 def sin(x: Expression) -> Expression:
     """The sine."""
     sine, cosine, turns = _turned(x)
@@ -219,6 +319,7 @@ def sin(x: Expression) -> Expression:
 
 
 @_register
+@_in_double
 def cos(x: Expression) -> Expression:
     """The cosine."""
     sine, cosine, turns = _turned(x)
@@ -227,6 +328,7 @@ def cos(x: Expression) -> Expression:
 
 
 @_register
+@_in_double
 def tan(x: Expression) -> Expression:
     """The tangent."""
     return sin(x) / cos(x)
@@ -252,6 +354,8 @@ def _error_functions(x):
 @_register
 def erf(x: Expression) -> Expression:
     """The error function."""
+    if x.dtype == "float32":
+        return _odd_quotient(x, _ERF_SINGLE)
     size, small, middle, beyond = _error_functions(x)
     found = where(size < x.like(1.25), middle + _ERF_AT_ONE, -beyond + 1.0)
     found = where(x < x.like(0.0), -found, found)
@@ -259,6 +363,7 @@ def erf(x: Expression) -> Expression:
 
 
 @_register
+@_in_double
 def erfc(x: Expression) -> Expression:
     """1 - erf x, small for large x."""
     size, small, middle, beyond = _error_functions(x)

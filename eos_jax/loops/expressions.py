@@ -9,6 +9,9 @@ import numpy as np
 
 from eos_jax.loops.scalars import Builder
 
+_INTEGER = {"float64": "int64", "float32": "int32"}
+_FLOAT = {integer: floating for floating, integer in _INTEGER.items()}
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -95,12 +98,12 @@ class Expression:
         return self.make("convert", dtype=dtype)
 
     def bits(self) -> Expression:
-        """The 64 bits of a float64, as an integer."""
-        return self.make("bits", dtype="int64")
+        """The bits of a float, as an integer of the same size."""
+        return self.make("bits", dtype=_INTEGER[self.dtype])
 
     def from_bits(self) -> Expression:
-        """The float64 of 64 bits."""
-        return self.make("from_bits", dtype="float64")
+        """The float that has the bits of an integer."""
+        return self.make("from_bits", dtype=_FLOAT[self.dtype])
 
     def shifted_left(self, by: int) -> Expression:
         """An integer times 2^by."""

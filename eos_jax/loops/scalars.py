@@ -151,6 +151,11 @@ _FOLD = frozenset(
 )
 
 
+def has_loops(scalars: Scalars) -> bool:
+    """Whether a list holds lists that it runs more than once."""
+    return any(operation.name in ("while", "repeat") for operation in scalars.operations)
+
+
 def finished(build: Builder, outputs: Sequence[int]) -> Scalars:
     """The list of what the outputs need, with sums of products contracted."""
     kept = _needed(build.operations, outputs)

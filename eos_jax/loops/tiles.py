@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from eos_jax.loops import llvm
 from eos_jax.loops.registers import addresses, at, lanes_in_flight, lanes_together
-from eos_jax.loops.scalars import Scalars
+from eos_jax.loops.scalars import Scalars, has_loops
 
 BLOCK = 32
 """Steps between examinations. Part of what a result means, so not a setting."""
@@ -387,7 +387,9 @@ def _each_bit(text, bits, lanes, action):
 
 def _block(text, lists, slots, lanes):
     """32 steps of the lanes in the slots: who may have stopped, as bits, and how to store all."""
-    width = lanes_together(lists.step, lanes, lists.dtypes[0])
+    turns = lists.observe is not None and has_loops(lists.observe)
+    # a loop within an observer would wait for one register of lanes at a time
+    width = lanes if turns else lanes_together(lists.step, lanes, lists.dtypes[0])
     kinds = [llvm.vector(dtype, width) for dtype in lists.dtypes]
     known, whole = lists.moving + lists.seen, llvm.vector("int32", width)
     spread = text.make(f"insertelement {whole} poison, i32 %horizon, i64 0")

@@ -5,6 +5,7 @@ may be a user's own code, enters by the hash of the traced step with all that is
 constant included, so that a result of other data is told apart.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -91,6 +92,7 @@ def named(settings: dict[str, Any]) -> str:
     return f"{settings['name']}({inner})" if inner else settings["name"]
 
 
+@functools.cache
 def package_version(package: str) -> str:
     """The installed version of a package."""
     try:

@@ -167,10 +167,7 @@ def run_tile(
     functions = tiles.functions(ready.lists)
     valid = of_lane.valid(starts)
     count = len(valid)
-    results = of_lane.blank(
-        of_lane.meaning(program._replace(width=1, groups=1), dtype).results, count
-    )
-    results["outcome"][~valid] = Outcome.INVALID
+    results: dict[str, np.ndarray] = {}
     on_round(count - int(valid.sum()))
     given = [starts[n] for n in sorted(objective.parameters)]
     given += [starts[n] for n in sorted(rule.hyperparameters)]
@@ -191,11 +188,16 @@ def run_tile(
             done = alive - len(candidates) - left + under_way
             on_round(max(done - reported, 0.0))
             reported = max(done, reported)
-        candidates = np.sort(np.concatenate([going, candidates]))  # in order: no copies below
+        # in order: no copies below
+        candidates = np.sort(np.concatenate([going, candidates]), kind="stable")
         known, within = _judge(ready, leaves, steps, candidates, horizon)
         decided = known["outcome"] != Outcome.PENDING
-        for name in results:
-            results[name][candidates[decided]] = known[name][decided]
+        if len(candidates) == count:  # what is pending is written below, in a later round
+            results = known
+        else:
+            results = results or _blank(program, dtype, valid)
+            for name in results:
+                results[name][candidates[decided]] = known[name][decided]
         rest = candidates[~decided]
         going, candidates = rest[~within[~decided]], rest[within[~decided]]
         todo = len(rest)
@@ -205,6 +207,14 @@ def run_tile(
                 len(candidates), horizon,
             )  # fmt: skip
     on_round(alive - reported)
+    return results or _blank(program, dtype, valid)
+
+
+def _blank(program, dtype, valid):
+    """Results with every lane pending, but those with invalid starts."""
+    meaning = of_lane.meaning(program._replace(width=1, groups=1), dtype)
+    results = of_lane.blank(meaning.results, len(valid))
+    results["outcome"][~valid] = Outcome.INVALID
     return results
 
 

@@ -133,44 +133,78 @@ EXACT = {
     "erfc": (mpmath.erfc, -6, 26), "sinh": (mpmath.sinh, -709, 709),
     "cosh": (mpmath.cosh, -709, 709),
 }  # fmt: skip
-ULPS = {"tanh": 4, "sinh": 4, "cosh": 4, "erfc": 4, "tan": 4}
+ULPS = {
+    "float64": {"logistic": 4, "tanh": 4, "sinh": 4, "cosh": 4, "erfc": 4, "tan": 4},
+    "float32": {"tanh": 6, "erf": 6, "sinh": 4, "cosh": 4},
+}
+PRECISIONS = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
-def elementary_list(name):
+def elementary_list(name, dtype):
     from eos_jax.loops.expressions import Expression
     from eos_jax.loops.scalars import Builder, finished
 
     build = Builder()
-    (x,) = build.inputs(np.float64, (1,))
+    (x,) = build.inputs(np.dtype(dtype), (1,))
     return finished(build, [elementary.FUNCTIONS[name](Expression(build, x)).place])
 
 
+def within_range(bound, dtype):
+    """The end of an interval where a function of this size stays finite."""
+    return bound if dtype == "float64" or abs(bound) > 1000 else float(np.clip(bound, -88.7, 88.7))
+
+
+@PRECISIONS
 @pytest.mark.parametrize("name", sorted(elementary.FUNCTIONS))
-def test_elementary_functions_are_as_accurate_as_they_say(name, rng):
+def test_elementary_functions_are_as_accurate_as_they_say(name, dtype, rng):
     exact, low, high = EXACT[name]
+    low, high = within_range(low, dtype), within_range(high, dtype)
     points = np.concatenate([
         rng.uniform(low, high, 200), rng.uniform(max(low, -2), min(high, 2), 200),
         np.clip(np.exp(rng.uniform(-40, 2, 100)), low, high),
-    ])  # fmt: skip
-    (found,) = interpret(elementary_list(name), points)
+    ]).astype(dtype)  # fmt: skip
+    (found,) = interpret(elementary_list(name, dtype), points)
+    assert found.dtype == dtype
     with mpmath.workprec(160):
         for x, value in zip(points, found):
             wanted = exact(mpmath.mpf(float(x)))
-            unit = np.spacing(max(abs(float(wanted)), np.finfo(float).tiny))
-            assert abs(mpmath.mpf(float(value)) - wanted) <= ULPS.get(name, 2) * unit, x
+            size = np.asarray(max(abs(float(wanted)), np.finfo(dtype).tiny), dtype)
+            error = abs(mpmath.mpf(float(value)) - wanted)
+            assert error <= ULPS[dtype].get(name, 2) * float(np.spacing(size)), x
 
 
+@PRECISIONS
 @pytest.mark.parametrize("name", sorted(elementary.FUNCTIONS))
-def test_elementary_functions_at_the_ends_of_the_line(name):
-    points = np.array([0.0, -0.0, np.inf, -np.inf, np.nan])
+def test_elementary_functions_at_the_ends_of_the_line(name, dtype):
+    points = np.array([0.0, -0.0, np.inf, -np.inf, np.nan], dtype)
     with jax.enable_x64(True):
         of_jax = {"logistic": jax.nn.sigmoid, "erf": jax.scipy.special.erf,
                   "erfc": jax.scipy.special.erfc}  # fmt: skip
         wanted = np.asarray(of_jax.get(name, getattr(jnp, name, None))(jnp.asarray(points)))
-    (found,) = interpret(elementary_list(name), points)
-    np.testing.assert_allclose(found, wanted, rtol=1e-15)
+    (found,) = interpret(elementary_list(name, dtype), points)
+    np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps)
     exact_zero = wanted == 0
     assert np.array_equal(np.signbit(found[exact_zero]), np.signbit(wanted[exact_zero]))
+
+
+@PRECISIONS
+@pytest.mark.parametrize("name", ["exp", "expm1", "sinh", "cosh", "log", "log1p"])
+def test_elementary_functions_to_the_ends_of_the_range(name, dtype):
+    """The last finite values, the first infinite ones, and subnormal numbers."""
+    largest = float(np.log(np.finfo(dtype).max))
+    tiny = float(np.finfo(dtype).tiny)
+    points = {
+        "exp": [largest - 0.01, largest + 0.01, -largest - 5, -largest - 50],
+        "expm1": [largest - 0.01, largest + 0.01, -largest],
+        "sinh": [largest + 0.6, largest + 0.72, 1e-20], "cosh": [largest + 0.6, largest + 0.72],
+        "log": [tiny / 64, tiny, -1.0, 2.0**120], "log1p": [tiny / 64, -1.0, -1.5, 2.0**120],
+    }[name]  # fmt: skip
+    points = np.asarray(points, dtype)
+    (found,) = interpret(elementary_list(name, dtype), points)
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(points.astype(np.longdouble)).astype(dtype)
+    spare = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=spare, atol=np.finfo(dtype).smallest_subnormal)
 
 
 # The code -----------------------------------------------------------------------------------------
@@ -220,23 +254,27 @@ def test_bits_are_the_interpreters_on_every_processor_and_width(processor, dtype
 
 @needs_llvm
 def test_ten_thousand_chaotic_steps():
+    """Code for every processor that this one can stand for, and the interpreter."""
     _, step = step_as_scalars(PAPER, rules.gradient_descent(), "float64")
     state, constants = chaotic_lanes("float64", 128)
     wanted = [np.array(v) for v in state]
     for _ in range(10_000):
         wanted = interpret(step, *wanted, *constants)
-    found = [v.copy() for v in state]
-    registers.advance(step, found, constants, 128, 10_000)
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(found, wanted))
-    assert np.isfinite(found[0]).mean() > 0.5
+    assert np.isfinite(wanted[0]).mean() > 0.5
+    for processor in filter(runs_here, PROCESSORS):
+        found = [v.copy() for v in state]
+        registers.advance(step, found, constants, 128, 10_000, processor=PROCESSORS[processor])
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(found, wanted)), processor
 
 
 @needs_llvm
+@PRECISIONS
 @pytest.mark.parametrize("name", sorted(elementary.FUNCTIONS))
-def test_elementary_functions_have_the_interpreters_bits(name, rng):
-    scalars = elementary_list(name)
-    points = np.concatenate([rng.normal(size=500) * 20, [0.0, np.inf, -np.inf, np.nan, 1e-310]])
-    padded = np.ones(registers.padded(len(points)))
+def test_elementary_functions_have_the_interpreters_bits(name, dtype, rng):
+    scalars = elementary_list(name, dtype)
+    ends = [0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 64]
+    points = np.concatenate([rng.normal(size=500) * 20, ends]).astype(dtype)
+    padded = np.ones(registers.padded(len(points)), dtype)
     padded[: len(points)] = points
     (found,) = registers.apply(scalars, [padded], len(points))
     (wanted,) = interpret(scalars, points)
