@@ -19,13 +19,18 @@ SMALL = {
 }
 """Numbers that are changed: what a reader would do to try a script out."""
 
+LONG = {"fractal_boundary", "order_and_chaos"}
+"""Scripts of calls that other tests make, run by `make test-long`."""
+
 
 def test_every_script_is_tried():
     assert set(SMALL) == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] if n in LONG else []) for n in SMALL]
+)
 def test_a_script_runs(name, tmp_path):
     text = (SCRIPTS / f"{name}.py").read_text()
     for old, new in SMALL[name]:

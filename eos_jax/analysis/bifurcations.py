@@ -186,7 +186,7 @@ def _coefficient(kind, tools, z, point, hyper, period, matrix, angle) -> float:
     """The coefficient of the normal form; formulas (5.33), (5.47) and (5.74) of Kuznetsov."""
     if kind == "superstable":
         return math.nan
-    second, third = (np.asarray(t) for t in tools.tensors(z, point, hyper, period))
+    second = np.asarray(tools.second(z, point, hyper, period))
     target = np.exp(1j * angle) if kind == "neimark_sacker" else MULTIPLIERS[kind]
     q, p = _eigenvectors(matrix, target)
     eye = np.eye(len(matrix))
@@ -203,6 +203,7 @@ def _coefficient(kind, tools, z, point, hyper, period, matrix, angle) -> float:
         push = float((np.conj(p) @ np.asarray(tools.push(z, point, hyper, period))).real)
         bend = float((np.conj(p) @ b(q, q)).real / 2)
         return -bend / push if push else math.nan
+    third = np.asarray(tools.third(z, point, hyper, period))
     if kind == "flip":
         inner = c(q, q, q) + 3 * b(q, solve(eye - matrix, b(q, q)))
         return float((np.conj(p) @ inner).real / 6)
@@ -230,7 +231,8 @@ class _Tools(NamedTuple):
     iterate: Callable
     cycle: Callable
     matrix: Callable
-    tensors: Callable
+    second: Callable
+    third: Callable
     push: Callable
     slopes: Callable
     real_point: Callable
@@ -253,9 +255,8 @@ def tools_of(system: System, free: str) -> _Tools:
         residual = jnp.max(jnp.abs(iterate(z, point, hyper, period) - z))
         return z, matrix(z, point, hyper, period), length, residual
 
-    def tensors(z, point, hyper, period):
-        second = jax.jacfwd(matrix)
-        return second(z, point, hyper, period), jax.jacfwd(second)(z, point, hyper, period)
+    second = jax.jacfwd(matrix)
+    third = jax.jacfwd(second)
 
     def push(z, point, hyper, period):
         """How the iterate moves with the free hyperparameter."""
@@ -322,7 +323,7 @@ def tools_of(system: System, free: str) -> _Tools:
         )  # fmt: skip
 
     slopes = jax.jacfwd(equations_of)
-    parts = (iterate, cycle, matrix, tensors, push, slopes, real_point, circle_point, arc)
+    parts = (iterate, cycle, matrix, second, third, push, slopes, real_point, circle_point, arc)
     return _Tools(*map(jax.jit, parts))
 
 

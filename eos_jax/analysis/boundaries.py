@@ -442,7 +442,7 @@ METHODS = Dimension._fields[:3]
     says=("agreement", "basin_entropy", "wada"),
     refuses=("combine",),
     points=64,
-    example={"scales": 1, "pairs": 64},
+    example={"pairs": 64, "scales": 1},
 )
 def boundary(
     system: Any,

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.bifurcations import Bifurcation, continuation
-from eos_jax.analysis.cycles import lanes_of
+from eos_jax.analysis.bifurcations import Bifurcation, continuation, one_lane
+from eos_jax.analysis.cycles import flat, lanes_of
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_count
 from eos_jax.loops import advance
@@ -140,9 +140,22 @@ def _window(system, free, grid, run, period, ends, hyper) -> Window | None:
             backwards=backwards, most=1,
         )  # fmt: skip
         found |= {one.kind: one for one in branch.special[:1]}
-    if set(found) != {"fold", "flip"}:
+    if set(found) != {"fold", "flip"} or _returns_earlier(system, found["fold"], free, at):
         return None
     return Window(period, found["fold"], found["flip"])
+
+
+def _returns_earlier(system, found: Bifurcation, free: str, hyper: Mapping[str, Any]) -> bool:
+    """Whether a cycle has a shorter period, as where the cycle that doubled into it is born."""
+    with jax.enable_x64(True):
+        at = {**hyper, free: found.parameter}
+        point, lane = one_lane(system, found.point, at, found.state)
+        first = flat(point)
+        for _ in range(found.period - 1):
+            point = system.rule.step(system.objective, *point, lane)
+            if jnp.abs(flat(point) - first).max() < 1e-6 * (1 + jnp.abs(first).max()):
+                return True
+    return False
 
 
 def _same(one: Window, other: Window) -> bool:

@@ -39,6 +39,7 @@ def test_doublings_folds_and_superstable_points_are_algebraic_numbers():
         assert abs(float(exact.parameter) - point.parameter) < 1e-14
 
 
+@pytest.mark.long
 def test_the_first_doublings_of_balanced_scalars():
     """1/2 exactly, and of two scalars sqrt 5 - 1; the quadruple-precision values lie in reach."""
     first, second = (

@@ -6,7 +6,9 @@ A file in `eos_jax/analysis/` that registers a function is found here by itself.
 import inspect
 import json
 import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -43,21 +45,24 @@ def signals():
     signal.signal(signal.SIGTERM, before)
 
 
+def arguments(folder, instrument, out):
+    """Of the command `sweep` for one instrument on a user's own loss."""
+    settings = {"name": instrument.name, **instrument.example}
+    table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
+    tile = max(2, instrument.points**2 // 4)
+    config = CONFIG.format(points=instrument.points, tile=tile, settings=f"{{ {table} }}")
+    (folder / "c.toml").write_text(config)
+    (folder / "loss.py").write_text(LOSS)
+    return ["sweep", str(folder / "c.toml"), "--out", str(folder / out),
+            "--objective", f"{folder / 'loss.py'}:rosenbrock"]  # fmt: skip
+
+
 @pytest.fixture
 def command(tmp_path):
-    """The command `sweep` for one instrument on a user's own loss."""
-    (tmp_path / "loss.py").write_text(LOSS)
+    """The command, run, and its result."""
 
     def command(instrument, out):
-        settings = {"name": instrument.name, **instrument.example}
-        table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
-        tile = max(2, instrument.points**2 // 4)
-        config = tmp_path / "c.toml"
-        config.write_text(
-            CONFIG.format(points=instrument.points, tile=tile, settings=f"{{ {table} }}")
-        )
-        cli.main(["sweep", str(config), "--out", str(tmp_path / out),
-                  "--objective", f"{tmp_path / 'loss.py'}:rosenbrock"])  # fmt: skip
+        cli.main(arguments(tmp_path, instrument, out))
         return eos.open(tmp_path / out).load()
 
     return command
@@ -112,8 +117,26 @@ def test_a_kill_loses_the_tiles_in_work_and_nothing_else(name, command, written,
     assert store.damaged(tmp_path / "killed.zarr") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", registry)
-def test_its_result_is_drawn_and_never_written_over_another(name, command, tmp_path):
+def test_killed_by_the_system_it_goes_on(name, command, tmp_path):
+    """SIGKILL as soon as some tiles are there, whatever is being written then."""
+    call = arguments(tmp_path, registry[name], "killed.zarr")
+    process = subprocess.Popen([sys.executable, "-m", "eos_jax.cli", *call])
+    while process.poll() is None and len(list(tmp_path.glob("killed*/**/outcome/c/**/*"))) < 4:
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    tiles = {p: p.stat().st_mtime_ns for p in tmp_path.glob("killed*/**/outcome/c/**/*")
+             if p.is_file() and ".partial" not in p.name}  # fmt: skip
+    found, whole = command(registry[name], "killed.zarr"), command(registry[name], "whole.zarr")
+    xr.testing.assert_identical(found.drop_attrs(deep=False), whole.drop_attrs(deep=False))
+    made_of = [p for p in tiles if ".parts" in str(p)] or tiles  # the rest is written at the end
+    assert made_of and all(p.stat().st_mtime_ns == tiles[p] for p in made_of), "done twice"
+
+
+@pytest.mark.parametrize("name", registry)
+def test_its_result_is_drawn_and_never_written_over_another(name, command, tmp_path, capsys):
     instrument = registry[name]
     found = command(instrument, "one.zarr")
     over = {} if instrument.points > 3 else {"facet": "a"} if "bin" in found.dims else {}
@@ -126,9 +149,10 @@ def test_its_result_is_drawn_and_never_written_over_another(name, command, tmp_p
         command(instrument, "mine")
     assert refused.value.code == 2
     assert (tmp_path / "mine" / "thesis.tex").exists()
-    with pytest.raises(SystemExit):  # another system, the same place
+    with pytest.raises(SystemExit):  # another setting, the same place
         command(instrument._replace(example={**instrument.example, **_other(instrument)}),
                 "one.zarr")  # fmt: skip
+    assert "another configuration" in capsys.readouterr().err
     xr.testing.assert_identical(eos.open(tmp_path / "one.zarr").load(), found)
 
 

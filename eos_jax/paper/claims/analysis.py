@@ -87,12 +87,11 @@ _MOMENTUM = 0.02
 )
 def momentum_has_a_fold_with_its_sign(quick: bool) -> Measurement:
     """Beside the fold the two cycles lie where its normal form puts them, on its side only."""
-    hyper = {"eta": np.linspace(0.73, 0.745, 31), "momentum": _MOMENTUM}
-    found = analysis.windows(_BALANCED, {"x": 0.9}, hyper, rule="heavy_ball", longest=3)
-    folds = [window.fold for window in found if window.period == 3]
-    if not folds:
+    near = {"eta": 0.731, "momentum": _MOMENTUM}
+    fold = analysis.bifurcation("fold", _BALANCED, {"x": 0.72}, near, "eta", 3,
+                                rule="heavy_ball", state={"x": -0.365})  # fmt: skip
+    if not fold.found:
         return predicate("a fold", "none", False)
-    fold = folds[0]
     away = 1e-6
     sides = [_cycles_beside(fold, sign * away) for sign in (1, -1)]
     apart = float(np.linalg.norm(np.subtract(*sides[0]))) if len(sides[0]) == 2 else math.nan
@@ -128,7 +127,7 @@ def _cycles_beside(fold, away):
 )
 def cycles_of_full_chaos(quick: bool) -> Measurement:
     """Newton's method from 300 points; all but x = 0 have a multiplier of modulus 2^p."""
-    longest = 5 if quick else 6
+    longest = 4 if quick else 6
     starts = {"x": np.linspace(0.003, 0.997, 300)}
     found = analysis.embedded_cycles(analysis.logistic(), starts, {"r": 4.0}, longest)
     counts = [len(each.found) for each in found]
