@@ -749,8 +749,8 @@ MUTANTS = (
     ),
     Mutant(
         "cells_of_a_coarser_map", "analysis/boundaries.py",
-        "rows = [_in_parts(_mixed(labels[::k, ::k])) for k in strides]",
-        "rows = [k * _in_parts(_mixed(labels[::k, ::k])) for k in strides]",
+        "counts = [_in_parts(each, cells[0].shape) for each in cells]",
+        "counts = [_in_parts(each, cells[0].shape) // len(each) for each in cells]",
         ("degree_2_boundary_is_smooth",),
     ),
     Mutant(

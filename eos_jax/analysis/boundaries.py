@@ -50,7 +50,7 @@ def resolution_scaling(labels: Any, scales: int = 4) -> Scaling:
 
     Every 2^j-th point of the map is itself a map; a cell is on the boundary where its four corners
     do not agree. All maps show the same part of the plane: what is left over at its ends, less than
-    32 cells at four scales, is left out; of 2^j + 1 points nothing is. A smooth curve crosses
+    a cell of the coarsest, is left out; of 2^j + 1 points nothing is. A smooth curve crosses
     a n + c cells, c some -3 to 3, so that its exponent is 1 up to log(1 + 3/N) / log(8), N cells
     at the coarsest of four scales.
 
@@ -71,12 +71,16 @@ def resolution_scaling(labels: Any, scales: int = 4) -> Scaling:
       >>> print(abs(found.exponent - 1) < 0.02, found.verdict == "")
       True True
     """
-    labels = _cut(_plane(labels, scales), PARTS * 2 ** (scales - 1))
+    labels = _cut(_plane(labels, scales), 2 ** (scales - 1))
     strides = 2 ** np.arange(scales)[::-1]
-    rows = [_in_parts(_mixed(labels[::k, ::k])) for k in strides]
+    return _scaled(labels, strides, [_mixed(labels[::k, ::k]) for k in strides])
+
+
+def _scaled(labels: np.ndarray, strides: np.ndarray, cells: list[np.ndarray]) -> Scaling:
+    """The law of cells that hold two fates, coarse ones first, counted in the same parts."""
+    counts = [_in_parts(each, cells[0].shape) for each in cells]
     sizes = strides / (max(labels.shape) - 1)
-    cells = [math.prod((n - 1) // k for n in labels.shape) for k in strides]
-    return scaling(sizes, np.transpose(rows), cells, _unknown(labels))
+    return scaling(sizes, np.transpose(counts), [each.size for each in cells], _unknown(labels))
 
 
 def _cut(labels: np.ndarray, whole: int) -> np.ndarray:
@@ -113,17 +117,14 @@ def box_counting(labels: Any, scales: int = 4, finest: int = 8) -> Scaling:
     halvings = finest.bit_length() - 1
     if 2**halvings != finest:
         raise ValueError(f"Argument `finest` must be a power of two, but got {finest}.")
-    labels = _plane(labels, scales + halvings)
+    labels = _cut(_plane(labels, scales + halvings), finest * 2 ** (scales - 1))
     low, high = _corners(labels, np.minimum, True), _corners(labels, np.maximum, False)
     found = []
     for scale in range(scales + halvings):
         if scale >= halvings:
-            found.append(_in_parts((low < high) & (high >= 0)))
+            found.append((low < high) & (high >= 0))
         low, high = _in_fours(low, np.minimum), _in_fours(high, np.maximum)
-    strides = finest * 2 ** np.arange(scales)[::-1]
-    cells = [math.prod(n // k for n in labels.shape) for k in strides]
-    sizes = strides / max(labels.shape)
-    return scaling(sizes, np.transpose(found[::-1]), cells, _unknown(labels))
+    return _scaled(labels, finest * 2 ** np.arange(scales)[::-1], found[::-1])
 
 
 def _plane(labels: Any, scales: int) -> np.ndarray:
@@ -155,9 +156,12 @@ def _in_fours(cells, of):
     return of(of(cells[::2, ::2], cells[1::2, ::2]), of(cells[::2, 1::2], cells[1::2, 1::2]))
 
 
-def _in_parts(cells):
-    """How many of the cells of each part of the plane hold."""
-    rows, columns = (np.linspace(0, n, PARTS + 1).astype(int) for n in cells.shape)
+def _in_parts(cells, coarsest=None):
+    """How many of the cells of each part of the plane hold; parts end where coarse cells do."""
+    rows, columns = (
+        np.linspace(0, few, PARTS + 1).astype(int) * (n // few)
+        for n, few in zip(cells.shape, coarsest or cells.shape)
+    )
     table = np.add.reduceat(cells.astype(np.int64), rows[:-1], axis=0)
     return np.add.reduceat(table, columns[:-1], axis=1).ravel()
 
