@@ -47,7 +47,7 @@ def sweep(
     settings = configuration.load(config, set)
     own = load_objective(objective) if objective else None
     try:
-        dataset = configuration.run(settings, own, out=out, force=force)
+        dataset = configuration.run(settings, own, out=out, **({"force": True} if force else {}))
     except ValueError as error:  # names key and value; the file is known here
         raise ValueError(f"{config}: {error}") from None
     except MemoryError as error:
