@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -242,8 +243,10 @@ class _Below:
 
     def __init__(self, job: Job) -> None:
         self.job, self.lanes, self.lowest = job, 0, math.inf
+        self.lock = threading.Lock()
 
     def look(self, results) -> None:
+        """See a tile's results; from one thread or several."""
         floor, stop = self.job.objective.floor, self.job.stop
         if floor is None or stop is None or "loss" not in results:
             return
@@ -251,8 +254,9 @@ class _Below:
         with np.errstate(invalid="ignore"):
             clearly = results["loss"] < floor - (stop.tolerance or 0) - resolved
         if clearly.any():
-            self.lanes += int(clearly.sum())
-            self.lowest = min(self.lowest, float(results["loss"][clearly].min()))
+            with self.lock:
+                self.lanes += int(clearly.sum())
+                self.lowest = min(self.lowest, float(results["loss"][clearly].min()))
 
     def warn(self) -> None:
         if self.lanes:

@@ -85,7 +85,7 @@ def results(job: Job) -> dict[str, lane.Result]:
 
 def default_tile(job: Job, workers: list[jax.Device]) -> int:
     """Lanes of a tile: enough to hide the host, few enough for memory and for every worker."""
-    most = 2**18 if workers[0].platform == "cpu" else 2**22
+    most = 2**19 if workers[0].platform == "cpu" else 2**22
     bytes_of_lane = sum(
         math.prod(result.shape) * result.dtype.itemsize for result in results(job).values()
     )

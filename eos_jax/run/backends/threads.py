@@ -35,7 +35,7 @@ def run(
       job: what to run.
       tiles: those that are not done.
       lanes: of a whole tile.
-      sink: takes each tile's results.
+      sink: takes each tile's results, from as many threads as there are workers.
       report: called with numbers of lanes as they are done.
       workers: a device for each thread.
     """
@@ -61,7 +61,8 @@ def run(
                 return
             written = writer.submit(sink, tile, found)
 
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(len(workers)) as pool:
+    each = len(workers)
+    with ThreadPoolExecutor(each) as writer, ThreadPoolExecutor(each) as pool:
         futures = []
         try:
             futures += [pool.submit(work, device, writer) for device in workers]
