@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax.analysis import logistic, windows
+from eos_jax.analysis import bifurcation, logistic, windows
+from eos_jax.analysis.windows import _returns_earlier
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +39,15 @@ def test_a_window_under_momentum():
 
 
 def test_a_doubled_cycle_opens_no_window():
-    """Beyond the flip of a window's own cycle the grid shows period 6, which no fold bears."""
-    assert windows(logistic(), {"x": 0.3}, {"r": np.linspace(3.842, 3.847, 6)}, "r") == []
+    """Beyond the flip of a window's own cycle the grid shows period 6, which no fold bears: where f^6
+    has a multiplier of 1 the 3-cycle folds, or flips.
+    """
+    grid = np.concatenate([[3.8], np.linspace(3.842, 3.847, 6)])
+    assert windows(logistic(), {"x": 0.3}, {"r": grid}, "r") == []
+    for period, earlier in ((3, False), (6, True)):
+        fold = bifurcation("fold", logistic(), {"x": 0.16}, {"r": 3.835}, "r", period)
+        assert fold.found
+        assert _returns_earlier(logistic(), fold, "r", {}) is earlier
 
 
 def test_where_there_is_none():
