@@ -39,8 +39,8 @@ def test_a_window_under_momentum():
 
 
 def test_a_doubled_cycle_opens_no_window():
-    """Beyond the flip of a window's own cycle the grid shows period 6, which no fold bears: where f^6
-    has a multiplier of 1 the 3-cycle folds, or flips.
+    """Beyond the flip of a window's own cycle the grid shows period 6, which no fold bears: where
+    f^6 has a multiplier of 1 the 3-cycle folds, or flips.
     """
     grid = np.concatenate([[3.8], np.linspace(3.842, 3.847, 6)])
     assert windows(logistic(), {"x": 0.3}, {"r": grid}, "r") == []
