@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -71,16 +72,17 @@ def command(tmp_path):
 @pytest.fixture
 def written(monkeypatch):
     """Tiles written, and a kill before the third of them where it is wanted."""
-    made, kill, before = [], [], store.writer
+    made, kill, before, lock = [], [], store.writer, threading.Lock()
 
     def writer(path):
         write = before(path)
 
         def counted(tile, results):
-            if kill and len(made) >= 2:
-                raise KeyboardInterrupt
-            write(tile, results)
-            made.append((str(path), tile.start))
+            with lock:  # each worker has its own writer
+                if kill and len(made) >= 2:
+                    raise KeyboardInterrupt
+                write(tile, results)
+                made.append((str(path), tile.start))
 
         return counted
 
