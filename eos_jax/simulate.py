@@ -20,7 +20,7 @@ from jax.core import Tracer
 
 from eos_jax import rules
 from eos_jax.checks import check_count
-from eos_jax.loops import advance, advance_lanes, llvm, registers
+from eos_jax.loops import advance, advance_lanes, llvm, ptx, registers
 from eos_jax.loops.primitives import as_scalars, from_jaxpr
 from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.machine import COMPILER_OPTIONS, cores, engine_wanted, workers
@@ -180,6 +180,8 @@ def iterate(
             ends = _iterate(objective, rule, starts, hyper, steps)
         elif (lists := _in_registers(objective, rule, starts)) is not None:
             ends = _by_lists(objective, rule, lists, starts, hyper, steps)
+        elif _on_a_gpu(objective, rule, starts):
+            ends = _by_threads(objective, rule, starts, hyper, steps)
         else:
             ends = _on_all_cores(objective, rule, starts, hyper, steps)
     return {name: ends[name] for name in objective.parameters}
@@ -263,6 +265,34 @@ def _by_lists(objective, rule, lists, params, hyper, steps):
         columns = math.prod(params[name].shape[1:])
         ends[name] = jnp.asarray(registers.joined(begun[place : place + columns], params[name]))
         place += columns
+    return ends
+
+
+def _on_a_gpu(objective, rule, params):
+    """Whether lanes on a GPU are to be threads of it: asked for by name, and found to work."""
+    one = next(iter(params.values()))
+    if engine_wanted() != "registers" or any(device.platform != "gpu" for device in one.devices()):
+        return False
+    try:
+        ptx.kernel(step_as_scalars(objective, rule, one.dtype.name)[1], 1)
+    except NotScalars:
+        return False
+    return ptx.works()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _by_threads(objective, rule, params, hyper, steps):
+    """All lanes in the registers of a GPU."""
+    _, step = step_as_scalars(objective, rule, next(iter(params.values())).dtype.name)
+    start = jax.vmap(lambda params, hyper: (params, rule.init(objective, params, hyper)))
+    begun = start(params, hyper)
+    columns = [c for leaf in jax.tree.leaves(begun) for c in leaf.reshape(len(leaf), -1).T]
+    ended = ptx.advance(step, columns, [hyper[name] for name in sorted(hyper)], steps)
+    ends, place = {}, 0
+    for name in sorted(params):
+        size = math.prod(params[name].shape[1:])
+        ends[name] = jnp.stack(ended[place : place + size], 1).reshape(params[name].shape)
+        place += size
     return ends
 
 

@@ -156,9 +156,14 @@ def _reduced(x):
     """X = k ln 2 + r, |r| <= ln(2)/2: k as an integer, and e^r - 1."""
     of = _FORMATS[x.dtype]
     whole, integer = _whole(x * (1 / math.log(2)))
-    rest = fma(-whole, of.ln2[1], fma(-whole, of.ln2[0], x))
-    series = polynomial(rest, [1 / math.factorial(n) for n in range(2, of.exponential + 1)])
-    return integer, fma(rest * rest, series, rest)
+    return integer, _minus_one(fma(-whole, of.ln2[1], fma(-whole, of.ln2[0], x)))
+
+
+def _minus_one(rest):
+    """e^r - 1 for |r| <= ln(2)/2."""
+    last = _FORMATS[rest.dtype].exponential
+    series = polynomial(rest, [1 / math.factorial(n) for n in range(2, last + 1)])
+    return fma(rest * rest, series, rest)
 
 
 @_register
@@ -166,7 +171,12 @@ def exp(x: Expression) -> Expression:
     """The exponential."""
     of = _FORMATS[x.dtype]
     integer, minus_one = _reduced(_between(x, of.least, of.largest))
-    # 2^k as a product, since 2^k itself may leave the range; k + 4 bias is positive
+    return _scaled(minus_one, integer, of)
+
+
+def _scaled(minus_one, integer, of):
+    """2^k (1 + m), 2^k as a product, since 2^k itself may leave the range."""
+    # k + 4 bias is positive
     half = integer.make("add", 4 * of.bias).shifted_right(1).make("sub", 2 * of.bias)
     first = _power_of_two(half, of)
     return fma(minus_one, first, first) * _power_of_two(integer.make("sub", half), of)
@@ -178,6 +188,18 @@ def _scaled_expm1(x, down):
     integer, minus_one = _reduced(x)
     power = _power_of_two(integer.make("sub", down) if down else integer, of)
     return fma(minus_one, power, power - 2.0**-down), fma(minus_one, power, power)
+
+
+@_register
+def exp2(x: Expression) -> Expression:
+    """2^x."""
+    of = _FORMATS[x.dtype]
+    within = _between(x, of.least / math.log(2), of.largest / math.log(2))
+    whole, integer = _whole(within)
+    part, ln2 = within - whole, within.like(math.log(2))
+    rest = part * ln2
+    lost = fma(part, ln2, -rest) + part * (math.log(2) - float(ln2.constant))
+    return _scaled(_minus_one(rest) + lost, integer, of)
 
 
 @_register
@@ -211,6 +233,16 @@ def _as_float(whole, of):
     return whole.make("or", magic).from_bits()
 
 
+def _split(x):
+    """X = 2^k m of a positive number, subnormal or not: m, and k as a float."""
+    of = _FORMATS[x.dtype]
+    tiny = x < x.like(2.0 ** (1 - of.bias))
+    fraction, exponent = _fraction(where(tiny, x * 2.0 ** (of.fraction + 2), x))
+    shift = 2.0**of.fraction + of.bias
+    power = _as_float(exponent, of) - where(tiny, x.like(shift + of.fraction + 2), x.like(shift))
+    return fraction, power
+
+
 def _log_outside(x, at, found):
     """Where a logarithm is no finite number; `x` is what it is taken of, `at` its argument."""
     found = where(x.equals(x.like(math.inf)), x, found)
@@ -221,12 +253,17 @@ def _log_outside(x, at, found):
 @_register
 def log(x: Expression) -> Expression:
     """The natural logarithm."""
-    of = _FORMATS[x.dtype]
-    tiny = x < x.like(2.0 ** (1 - of.bias))
-    fraction, exponent = _fraction(where(tiny, x * 2.0 ** (of.fraction + 2), x))
-    shift = 2.0**of.fraction + of.bias
-    power = _as_float(exponent, of) - where(tiny, x.like(shift + of.fraction + 2), x.like(shift))
+    fraction, power = _split(x)
     return _log_outside(x, x, _log_near_one(fraction - 1.0, power))
+
+
+@_register
+def log2(x: Expression) -> Expression:
+    """The logarithm to the base 2; exact for powers of 2."""
+    fraction, power = _split(x)
+    none = power.like(0.0)
+    found = fma(_log_near_one(fraction - 1.0, none), power.like(1 / math.log(2)), power)
+    return _log_outside(x, x, found)
 
 
 @_register
@@ -372,6 +409,21 @@ def erfc(x: Expression) -> Expression:
     found = where(size < x.like(1.25), where(negative, middle + (1 + _ERF_AT_ONE), rest),
                   where(negative, -beyond + 2.0, beyond))  # fmt: skip
     return where(x.differs(x), x, where(size < x.like(0.84375), -small + 1.0, found))
+
+
+def nearest_even(x: Expression) -> Expression:
+    """The nearest whole number, of two the even one."""
+    whole, _ = _whole(x)
+    small = abs(x) < x.like(2.0 ** (_FORMATS[x.dtype].fraction - 1))
+    return where(small, where(whole.equals(x.like(0.0)), x * 0.0, whole), x)
+
+
+def nearest_away(x: Expression) -> Expression:
+    """The nearest whole number, of two the one further from zero."""
+    below = abs(x).floor()
+    up = (abs(x) - below) < x.like(0.5)
+    size = where(up, below, below + 1.0)
+    return where(x < x.like(0.0), -size, where(size.equals(x.like(0.0)), x * 0.0, size))
 
 
 def whole_power(x: Expression, exponent: int) -> Expression:

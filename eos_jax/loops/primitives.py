@@ -205,10 +205,29 @@ _formula("max", _larger)
 _formula("min", _smaller)
 _formula("sign", _sign)
 _formula("square", lambda x: x * x)
+_formula("one_minus_square", lambda x: (x.like(1) + x) * (x.like(1) - x))
+_formula("polynomial", lambda x, *of: functools.reduce(lambda sum, c: sum * x + c, reversed(of)))
 _formula("rsqrt", lambda x: x.like(1) / x.sqrt())
 _formula("clamp", lambda low, x, high: _smaller(_larger(x, low), high))
 for _name, _function in elementary.FUNCTIONS.items():
     _formula(_name, _function)
+
+
+@_of("bitcast_convert_type")
+def _bitcast(build, params, avals, x):
+    dtype = np.dtype(params["new_dtype"]).name
+    old = build.dtype(next(iter(x.ravel())))
+    if x.shape != avals[0].shape or old.startswith("float") == dtype.startswith("float"):
+        raise NotScalars("bits taken apart")
+    code = "bits" if old.startswith("float") else "from_bits"
+    return _entrywise(lambda a: build.add(code, a, dtype=dtype), x)
+
+
+@_of("round")
+def _round(build, params, avals, x):
+    even = params["rounding_method"] == jax.lax.RoundingMethod.TO_NEAREST_EVEN
+    rounded = elementary.nearest_even if even else elementary.nearest_away
+    return _expressions(build, rounded, x)
 
 
 @_of("ceil")
@@ -302,6 +321,11 @@ def _slice(build, params, avals, x):
 @_of("split")
 def _split(build, params, avals, x):
     return np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"])
+
+
+@_of("unstack")
+def _unstack(build, params, avals, x):
+    return [np.asarray(row, object) for row in np.moveaxis(x, params["axis"], 0)]
 
 
 @_of("concatenate")

@@ -126,7 +126,9 @@ def test_fused_multiply_add_rounds_once(scale, rng):
 
 
 EXACT = {
-    "exp": (mpmath.exp, -745, 709), "expm1": (mpmath.expm1, -50, 709), "log": (mpmath.log, 0, 1e6),
+    "exp": (mpmath.exp, -745, 709), "exp2": (lambda x: mpmath.mpf(2) ** x, -990, 990),
+    "log2": (lambda x: mpmath.log(x, 2), 0, 1e6),
+    "expm1": (mpmath.expm1, -50, 709), "log": (mpmath.log, 0, 1e6),
     "log1p": (mpmath.log1p, -0.999, 1e3), "tanh": (mpmath.tanh, -25, 25),
     "logistic": (lambda x: 1 / (1 + mpmath.exp(-x)), -300, 300), "sin": (mpmath.sin, -1e6, 1e6),
     "cos": (mpmath.cos, -1e6, 1e6), "tan": (mpmath.tan, -100, 100), "erf": (mpmath.erf, -7, 7),
@@ -205,6 +207,32 @@ def test_elementary_functions_to_the_ends_of_the_range(name, dtype):
         wanted = getattr(np, name)(points.astype(np.longdouble)).astype(dtype)
     spare = 4 * np.finfo(dtype).eps
     np.testing.assert_allclose(found, wanted, rtol=spare, atol=np.finfo(dtype).smallest_subnormal)
+
+
+USUAL = {
+    "polyval": lambda x: jnp.polyval(jnp.array([0.5, -1, 2.0]), x), "silu": jax.nn.silu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False), "elu": jax.nn.elu, "mish": jax.nn.mish,
+    "softmax": lambda x: jax.nn.softmax(jnp.stack([x, 1.0, -x]))[0],
+    "logsumexp": lambda x: jax.nn.logsumexp(jnp.stack([x, 1.0, -x])),
+    "norm": lambda x: jnp.linalg.norm(jnp.stack([x, 2.0])), "round": jnp.round,
+    "round away": lambda x: jax.lax.round(x, jax.lax.RoundingMethod.AWAY_FROM_ZERO),
+    "variance": lambda x: jnp.var(jnp.stack([x, 2.0, 3.0])), "exp2": jnp.exp2, "sinc": jnp.sinc,
+    "log2": lambda x: jnp.log2(x * x + 1), "huber": lambda x: jnp.where(abs(x) < 1, x * x, abs(x)),
+    "dot": lambda x: jnp.stack([x, 1.0]) @ jnp.stack([2.0, x]), "ndtr": jax.scipy.special.ndtr,
+    "xlogy": lambda x: jax.scipy.special.xlogy(x * x, x * x + 0.1), "clip": lambda x: x.clip(-1, 1),
+}  # fmt: skip
+"""What users write, by jax.numpy; its primitives differ from one version of jax to the next."""
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_what_users_write_is_a_list_with_its_derivative(name):
+    points = np.r_[np.linspace(-3, 3, 41) + 0.013, -2.5, -0.5, 0.5, 1.5]
+    with jax.enable_x64(True):
+        for function in (USUAL[name], jax.grad(USUAL[name])):
+            (found,) = interpret(double(function), points)
+            wanted = np.asarray(jax.vmap(function)(points))
+            np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-15)
+            assert np.array_equal(np.signbit(found[wanted == 0]), np.signbit(wanted[wanted == 0]))
 
 
 # The code -----------------------------------------------------------------------------------------

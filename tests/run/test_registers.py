@@ -12,7 +12,8 @@ import pytest
 
 import eos_jax as eos
 from benchmarks.losses import objectives_of_scalars, own_objectives
-from eos_jax import config, observers
+from eos_jax import config, observers, rules
+from eos_jax.simulate import step_as_scalars
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,8 +31,14 @@ QUICK = {("polynomial", "gradient_descent"), ("scalar_product(multiplicities=4)"
 
 FIG_7A = "cf113f964d6d1ce3bf0d75fbfebf045c4c4cdab4c48ec00ac6697c06d93a708c"
 """SHA-256 of the fates, steps and last x of figure 7a at 1024 x 1024, whose lanes are chaotic for
-up to thousands of steps. Found the same with jax 0.10 and 0.12, and in code for AVX2 and for SSE2,
-which has no fused multiply-add; AVX-512 was not at hand."""
+up to thousands of steps. Found the same with jax 0.10 and 0.12, and in code for AVX-512, AVX2 and
+SSE2, which has no fused multiply-add."""
+
+
+@pytest.mark.parametrize("name", own_objectives())
+def test_losses_of_users_run_in_registers(name):
+    """On every jax: a primitive that is new there would send them to the plain engine unseen."""
+    step_as_scalars(OBJECTIVES[name], rules.gradient_descent(), "float64")
 
 
 def test_figure_7a_to_the_last_bit():
