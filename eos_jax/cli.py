@@ -33,6 +33,8 @@ def sweep(
 ) -> None:
     """Run every start with every step size of a configuration, into a Zarr store.
 
+    A configuration with a table `analysis` runs that instrument instead, such as orbit_diagram.
+
     Args:
         config: TOML file; see the folder configs.
         out: folder of the store. A store of the same configuration is resumed.
@@ -41,12 +43,11 @@ def sweep(
         force: resume although versions, device or XLA's options differ.
     """
     from eos_jax import config as configuration
-    from eos_jax.sweep import sweep as run
 
     settings = configuration.load(config, set)
     own = load_objective(objective) if objective else None
     try:
-        dataset = run(**configuration.arguments(settings, own), out=out, force=force)
+        dataset = configuration.run(settings, own, out=out, **({"force": True} if force else {}))
     except ValueError as error:  # names key and value; the file is known here
         raise ValueError(f"{config}: {error}") from None
     except MemoryError as error:
@@ -250,9 +251,18 @@ def summary(dataset: xr.Dataset) -> list[str]:
         lines.append(
             f"within {NEAR:.0%} below the threshold: {at_edge:,} lanes, median {bend} {middle:.9f}"
         )
+    if _analysed(dataset):
+        from eos_jax.analysis import base
+
+        return [*lines, *base.findings(dataset)]
     if counts[Outcome.UNDECIDED] == dataset.outcome.size:
         lines.append(_why_undecided(dataset))
     return lines
+
+
+def _analysed(dataset) -> bool:
+    """Whether an instrument made a dataset, and not a sweep."""
+    return "analysis" in json.loads(dataset.attrs.get("configuration", "{}"))
 
 
 class _Part(NamedTuple):

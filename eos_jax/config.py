@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import xarray as xr
 
 from eos_jax import objectives, observers, rules
 from eos_jax.objectives import Objective
 from eos_jax.observers import Observer
 from eos_jax.outcomes import ESCAPE, Stop
 from eos_jax.rules import Rule
+from eos_jax.sweep import sweep
 
 
 class Range(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +61,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
       dtype: "float64" or "float32".
       tile: lanes computed and written at once.
       engine: "auto", "registers" or "plain"; see `eos_jax.sweep`.
+      analysis: `name` of an instrument of `eos_jax.analysis` and its settings, in place of a sweep.
     """
 
     steps: int
@@ -74,6 +77,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     dtype: Literal["float64", "float32"] = "float64"
     tile: int | None = None
     engine: Literal["auto", "registers", "plain"] = "auto"
+    analysis: dict[str, Any] | None = None
 
 
 _CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
@@ -254,6 +258,34 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         "tile": configuration.tile,
         "engine": configuration.engine,
     }
+
+
+def run(
+    configuration: Configuration, objective: Objective | None = None, **more: Any
+) -> xr.Dataset:
+    """The result of a configuration: of a sweep, or of the instrument that it names.
+
+    Args:
+      configuration: the configuration.
+      objective: a user's own objective, in place of a registered one.
+      **more: further arguments of either, such as `out`.
+
+    Returns:
+      The dataset.
+
+    Raises:
+      ValueError: if a name or value does not fit.
+      FileExistsError: as in `eos_jax.sweep`.
+    """
+    given = arguments(configuration, objective)
+    if configuration.analysis is None:
+        return sweep(**given, **more)
+    from eos_jax import analysis  # which sweeps do not wait for
+
+    defaults = {field.name: field.default for field in msgspec.structs.fields(configuration)}
+    written = {name for name, value in defaults.items() if getattr(configuration, name) != value}
+    chosen = {name: value for name, value in given.items() if name in written | {"objective"}}
+    return analysis.run(configuration.analysis, chosen, **more)
 
 
 def rule_of(named: dict[str, Any] | None) -> Rule:

@@ -708,6 +708,69 @@ MUTANTS = (
         "return tuple(-2.01 * halved.get(",
         ("gap_second_coefficient",),
     ),
+    Mutant(
+        "coefficient_of_a_fold", "analysis/bifurcations.py",
+        "return -bend / push if push else math.nan", "return bend / push if push else math.nan",
+        ("momentum_has_a_fold_with_its_sign",),
+    ),
+    Mutant(
+        "coefficient_of_a_circle", "analysis/bifurcations.py",
+        "return float((np.exp(-1j * angle) * (np.conj(p) @ inner)).real / 2)",
+        "return float((np.exp(1j * angle) * (np.conj(p) @ inner)).real / 2)",
+        ("neimark_sacker_of_a_delayed_map",),
+    ),
+    Mutant(
+        "angle_of_a_circle", "analysis/bifurcations.py", "angle = float(abs(u[-2]))",
+        "angle = float(abs(u[-2])) / 2", ("neimark_sacker_of_a_delayed_map",),
+    ),
+    Mutant(
+        "multipliers_of_cycles", "analysis/cycles.py",
+        "return jax.jacfwd(iterate)(z), residual",
+        "return 1.001 * jax.jacfwd(iterate)(z), residual",
+        ("cycles_of_full_chaos",),
+    ),
+    Mutant(
+        "exponent_of_a_cycle", "analysis/cycles.py",
+        "np.log(np.abs(self.multipliers).max(axis=-1)) / looked_for",
+        "np.log(np.abs(self.multipliers).max(axis=-1))", ("exponents_of_cycles_are_multipliers",),
+    ),
+    Mutant(
+        "exponent_per_sample", "observers/exponents.py", '"exponent": rate / end.every',
+        '"exponent": rate', ("exponents_of_cycles_are_multipliers",),
+    ),
+    Mutant(
+        "error_of_an_exponent", "observers/exponents.py", "error = _interval(mean) / length + ends",
+        "error = _interval(mean) / length / 2", ("exponents_with_errors",),
+    ),
+    Mutant(
+        "spectrum_without_qr", "tangents.py", "row = [a - part * b for a, b in zip(row, other)]",
+        "row = [a - 0.9 * part * b for a, b in zip(row, other)]",
+        ("henons_exponents",),
+    ),
+    Mutant(
+        "cells_of_a_coarser_map", "analysis/boundaries.py",
+        "counts = [_in_parts(each, cells[0].shape) for each in cells]",
+        "counts = [_in_parts(each, cells[0].shape) // len(each) for each in cells]",
+        ("degree_2_boundary_is_smooth",),
+    ),
+    Mutant(
+        "weight_of_pairs", "analysis/boundaries.py", "weight = (sizes[0] / sizes) ** 2",
+        "weight = sizes[0] / sizes", ("julia_sets_have_their_dimension",),
+    ),
+    Mutant(
+        "an_ulp_that_is_none", "analysis/trust.py",
+        "return np.nextafter(np.asarray(given, dtype), np.asarray(np.inf, dtype))",
+        "return np.asarray(given, dtype) + 1e-6", ("figure_7a_can_be_trusted",),
+    ),
+    Mutant(
+        "where_windows_open", "analysis/windows.py",
+        'Window(period, found["fold"], found["flip"])',
+        'Window(period, found["flip"], found["fold"])', ("windows_of_the_logistic_map",),
+    ),
+    Mutant(
+        "digits_of_a_residual", "analysis/digits.py", "mu = Decimal(target)",
+        "mu = Decimal(target) * (1 + Decimal(10) ** -25)", (), ("tests/analysis/test_digits.py",),
+    ),
 )  # fmt: skip
 
 

@@ -33,12 +33,16 @@ def load(tmp_path):
 def test_shipped_configurations_run(path):
     """With few points and steps, to the end."""
     settings = config.load(path, ["steps=20"])
-    small = [
-        f"axes.{n}.num=3" for n, axis in settings.axes.items() if isinstance(axis, config.Range)
-    ]
-    arguments = config.arguments(config.load(path, ["steps=20", *small]))
-    found = eos.sweep(**arguments)
-    assert found.outcome.size == 3 ** len(small)
+    ranges = [n for n, axis in settings.axes.items() if isinstance(axis, config.Range)]
+    points = 3
+    if settings.analysis:
+        instrument = eos.analysis.registry[settings.analysis["name"]]
+        settings.analysis.update(instrument.example)
+        points = instrument.points
+    for n in ranges:
+        settings.axes[n].num = points
+    found = config.run(settings)
+    assert found.outcome.size == points ** len(ranges)
     assert not (found.outcome == eos.Outcome.PENDING).any()
 
 

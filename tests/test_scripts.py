@@ -9,6 +9,9 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
+    "fractal_boundary": [("1024", "512"), ("20_000", "500"), ("10_000", "1_000")],
+    "orbit_diagram": [("1500", "40"), ("10_000", "1_000"), ("2000", "500"), ("0.45, 8", "0.45, 4")],
+    "order_and_chaos": [("300", "16"), ("3_000", "200")],
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
     "trainability": [("256", "12"), ("500, rule", "50, rule")],
@@ -16,13 +19,18 @@ SMALL = {
 }
 """Numbers that are changed: what a reader would do to try a script out."""
 
+LONG = {"fractal_boundary", "order_and_chaos"}
+"""Scripts of calls that other tests make, run by `make test-long`."""
+
 
 def test_every_script_is_tried():
     assert set(SMALL) == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] if n in LONG else []) for n in SMALL]
+)
 def test_a_script_runs(name, tmp_path):
     text = (SCRIPTS / f"{name}.py").read_text()
     for old, new in SMALL[name]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton, ordered, unflat
 from eos_jax.analysis.maps import System, as_system
@@ -40,8 +41,9 @@ class Bifurcation(NamedTuple):
       point: a point of the cycle, by parameter.
       multipliers: all of them there, the largest first.
       coefficient: of the normal form, for an eigenvector of length 1. Flip: positive where the
-        doubled cycle is stable beside it. Fold: not 0. Neimark-Sacker: negative where the circle
-        that is born is stable. NaN for a superstable point.
+        doubled cycle is stable beside it. Fold: c of the two cycles at +-sqrt((h - h*)/c) along the
+        eigenvector, positive where they are there for larger h. Neimark-Sacker: negative where the
+        circle that is born is stable. NaN for a superstable point.
       residual: what is left of the equations.
       angle: theta of a Neimark-Sacker point, in (0, pi); else NaN.
       state: of the rule at the point, to go on from.
@@ -128,16 +130,14 @@ def _check_free(system, free):
 
 def _polished(kind, system, free, point, hyper, period, guess=None):
     """The point by Newton's method from the cycle near a point; in double precision."""
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     z, matrix = guess if guess is not None else tools.cycle(point, hyper, period)[:2]
     if not np.isfinite(np.asarray(matrix)).all():
         return _none(kind, system, period)
     values, vectors = np.linalg.eig(np.asarray(matrix))
     target = MULTIPLIERS[kind]
     if target is not None:
-        chosen = np.argmin(np.abs(values - target))
-        vector = vectors[:, chosen].real
-        vector = vector / np.linalg.norm(vector)
+        vector = nearest_vector(values, vectors, target)
         unknowns = jnp.concatenate([z, vector, hyper[free][None]])
         u, length, residual = tools.real_point(unknowns, point, hyper, period, target)
         angle = math.nan
@@ -169,6 +169,12 @@ def _polished(kind, system, free, point, hyper, period, guess=None):
     )  # fmt: skip
 
 
+def nearest_vector(values: np.ndarray, vectors: np.ndarray, target: float) -> np.ndarray:
+    """The real part of the eigenvector whose value is nearest to a target, of length 1."""
+    vector = vectors[:, np.argmin(np.abs(values - target))].real
+    return vector / np.linalg.norm(vector)
+
+
 def _none(kind, system, period):
     nothing = {n: math.nan for n in system.objective.parameters}
     return Bifurcation(
@@ -180,7 +186,7 @@ def _coefficient(kind, tools, z, point, hyper, period, matrix, angle) -> float:
     """The coefficient of the normal form; formulas (5.33), (5.47) and (5.74) of Kuznetsov."""
     if kind == "superstable":
         return math.nan
-    second, third = (np.asarray(t) for t in tools.tensors(z, point, hyper, period))
+    second = np.asarray(tools.second(z, point, hyper, period))
     target = np.exp(1j * angle) if kind == "neimark_sacker" else MULTIPLIERS[kind]
     q, p = _eigenvectors(matrix, target)
     eye = np.eye(len(matrix))
@@ -194,7 +200,10 @@ def _coefficient(kind, tools, z, point, hyper, period, matrix, angle) -> float:
 
     bar = np.conj(q)
     if kind == "fold":
-        return float((np.conj(p) @ b(q, q)).real / 2)
+        push = float((np.conj(p) @ np.asarray(tools.push(z, point, hyper, period))).real)
+        bend = float((np.conj(p) @ b(q, q)).real / 2)
+        return -bend / push if push else math.nan
+    third = np.asarray(tools.third(z, point, hyper, period))
     if kind == "flip":
         inner = c(q, q, q) + 3 * b(q, solve(eye - matrix, b(q, q)))
         return float((np.conj(p) @ inner).real / 6)
@@ -222,14 +231,19 @@ class _Tools(NamedTuple):
     iterate: Callable
     cycle: Callable
     matrix: Callable
-    tensors: Callable
+    second: Callable
+    third: Callable
+    push: Callable
+    slopes: Callable
     real_point: Callable
     circle_point: Callable
     arc: Callable
 
 
 @functools.lru_cache(maxsize=64)
-def _tools(system: System, free: str) -> _Tools:
+def tools_of(system: System, free: str) -> _Tools:
+    """What is compiled for one system and one free hyperparameter."""
+
     def iterate(z, point, hyper, period):
         return advance(flat_step(system, point, hyper), z, period)
 
@@ -241,20 +255,26 @@ def _tools(system: System, free: str) -> _Tools:
         residual = jnp.max(jnp.abs(iterate(z, point, hyper, period) - z))
         return z, matrix(z, point, hyper, period), length, residual
 
-    def tensors(z, point, hyper, period):
-        second = jax.jacfwd(matrix)
-        return second(z, point, hyper, period), jax.jacfwd(second)(z, point, hyper, period)
+    second = jax.jacfwd(matrix)
+    third = jax.jacfwd(second)
+
+    def push(z, point, hyper, period):
+        """How the iterate moves with the free hyperparameter."""
+        return jax.jacfwd(lambda h: iterate(z, point, {**hyper, free: h}, period))(hyper[free])
 
     def pushed(z, v, point, hyper, period):
         return jax.jvp(lambda z: iterate(z, point, hyper, period), (z,), (v,))
 
-    def real_point(unknowns, point, hyper, period, target):
+    def equations_of(u, point, hyper, period, target):
+        """What vanishes where a cycle has a real multiplier."""
         n = flat(point).size
+        z, v, h = u[:n], u[n : 2 * n], u[-1]
+        end, grown = pushed(z, v, point, {**hyper, free: h}, period)
+        return jnp.concatenate([end - z, grown - target * v, (v @ v - 1)[None]])
 
+    def real_point(unknowns, point, hyper, period, target):
         def equations(u):
-            z, v, h = u[:n], u[n : 2 * n], u[-1]
-            end, grown = pushed(z, v, point, {**hyper, free: h}, period)
-            return jnp.concatenate([end - z, grown - target * v, (v @ v - 1)[None]])
+            return equations_of(u, point, hyper, period, target)
 
         u, length = newton(equations, unknowns)
         return u, length, jnp.max(jnp.abs(equations(u)))
@@ -302,7 +322,9 @@ def _tools(system: System, free: str) -> _Tools:
             matrix(u[:n], point, at, period),
         )  # fmt: skip
 
-    return _Tools(*map(jax.jit, (iterate, cycle, matrix, tensors, real_point, circle_point, arc)))
+    slopes = jax.jacfwd(equations_of)
+    parts = (iterate, cycle, matrix, second, third, push, slopes, real_point, circle_point, arc)
+    return _Tools(*map(jax.jit, parts))
 
 
 def cascade(
@@ -348,7 +370,7 @@ def cascade(
     check_count("period", period)
     system = as_system(system, rule)
     _check_free(system, free)
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     found: list[Bifurcation] = []
     with jax.enable_x64(True):
         point, hyper = one_lane(system, start, hyper)
@@ -463,6 +485,8 @@ class Branch(NamedTuple):
       multipliers: shape (points, dimension), the largest first.
       special: the flips, folds and Neimark-Sacker points on it, in order.
       end: why it ends, in words.
+      free: name of the hyperparameter.
+      period: of its cycles.
     """
 
     parameter: np.ndarray
@@ -470,11 +494,44 @@ class Branch(NamedTuple):
     multipliers: np.ndarray
     special: list[Bifurcation]
     end: str
+    free: str = "eta"
+    period: int = 1
 
     @property
     def stable(self) -> np.ndarray:
         """Whether the cycle attracts, along the branch."""
         return np.abs(self.multipliers).max(axis=-1) < 1
+
+    def to_dataset(self) -> xr.Dataset:
+        """The branch with labels: along `point`, and along `special` where it changes.
+
+        Example:
+          >>> import eos_jax as eos
+          >>> branch = eos.analysis.continuation(
+          ...     eos.analysis.logistic(), {"x": 0.5}, {"r": 2.0}, (1.2, 3.4), "r"
+          ... )
+          >>> ds = branch.to_dataset()
+          >>> print(ds.special_kind.values, ds.special_r.values.round(6), bool(ds.stable[0]))
+          ['flip'] [3.] True
+        """
+        name = {"long_name": self.free.replace("_", " "), "units": "1"}
+        found: dict[str, Any] = {
+            self.free: ("point", self.parameter, name),
+            f"special_{self.free}": ("special", [s.parameter for s in self.special], name),
+            "special_kind": ("special", np.array([s.kind for s in self.special], "U16")),
+            "stable": ("point", self.stable, {"long_name": "whether the cycle attracts"}),
+            "multiplier": ("point", np.abs(self.multipliers).max(axis=-1),
+                           {"long_name": "modulus of the largest multiplier", "units": "1"}),
+        }  # fmt: skip
+        for n, values in self.points.items():
+            own = tuple(f"{n}_{i}" for i in range(values.ndim - 1))
+            words = {"long_name": f"{n} on the cycle", "units": "1"}
+            found[n] = (("point", *own), values, words)
+            places = np.reshape([s.point[n] for s in self.special], (-1, *values.shape[1:]))
+            found[f"special_{n}"] = (("special", *own), places, words)
+        attrs = {"free": self.free, "period": self.period, "end": self.end,
+                 "parameters": list(self.points)}  # fmt: skip
+        return xr.Dataset(found, attrs=attrs)
 
 
 def continuation(
@@ -490,6 +547,7 @@ def continuation(
     size: float = 0.01,
     points: int = 2000,
     backwards: bool = False,
+    most: int | None = None,
 ) -> Branch:
     """The branch of cycles through one, by pseudo-arclength, with the points where it changes.
 
@@ -505,6 +563,7 @@ def continuation(
       size: longest step along the arc, in parts of the width of `within`; it adapts.
       points: at most.
       backwards: begin towards smaller values.
+      most: flips, folds and Neimark-Sacker points after which the branch ends; all by default.
 
     Returns:
       The branch.
@@ -527,7 +586,7 @@ def continuation(
     system = as_system(system, rule)
     _check_free(system, free)
     low, high = within
-    tools = _tools(system, free)
+    tools = tools_of(system, free)
     with jax.enable_x64(True):
         point, hyper = one_lane(system, start, hyper, state)
         h = float(hyper[free])
@@ -544,7 +603,7 @@ def continuation(
             first = -first
         rows, special, end = _follow(
             system, tools, free, point, hyper, period, (z, h, first, matrix), scale, within, size,
-            points,
+            points, most or points,
         )  # fmt: skip
         zs = jnp.asarray(np.stack([row[0] for row in rows]))
         params = jax.vmap(lambda z: unflat(point, z)[0])(zs)
@@ -555,6 +614,8 @@ def continuation(
         multipliers,
         special,
         end,
+        free,
+        period,
     )
 
 
@@ -566,7 +627,7 @@ def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
     return direction / np.linalg.norm(direction)
 
 
-def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points):
+def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points, most):
     z, h, direction, matrix = first
     rows: list[Any] = [(np.asarray(z), h, np.asarray(matrix), direction)]
     special: list[Bifurcation] = []
@@ -604,6 +665,9 @@ def _follow(system, tools, free, point, hyper, period, first, scale, within, siz
         special += _between(system, tools, free, point, hyper, period, rows[-1], row)
         rows.append(row)
         z, h, direction, here = new, float(value), ahead, there
+        if len(special) >= most:
+            end = f"{most} points where it changes"
+            break
         step = min(size, step * (1.5 if turned > 0.99 else 0.8))
     return rows, special, end
 

@@ -16,11 +16,11 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
+from eos_jax.analysis.base import beside, check_out, finished, register
 from eos_jax.analysis.maps import System, as_system
-from eos_jax.analysis.scaling import Scaling, scaling
+from eos_jax.analysis.scaling import FEWEST_COUNTS, Scaling, scaling
 from eos_jax.checks import check_count
 from eos_jax.outcomes import Outcome, Stop
-from eos_jax.results import store
 
 Labels = Callable[[xr.Dataset], Any]
 """A result of `eos_jax.sweep` to whole numbers, one for each lane; negative: not known."""
@@ -49,7 +49,10 @@ def resolution_scaling(labels: Any, scales: int = 4) -> Scaling:
     """How the cells on a boundary multiply with the resolution of a map: N(n) ~ n^D.
 
     Every 2^j-th point of the map is itself a map; a cell is on the boundary where its four corners
-    do not agree.
+    do not agree. All maps show the same part of the plane: what is left over at its ends, less than
+    a cell of the coarsest, is left out; of 2^j + 1 points nothing is. A smooth curve crosses
+    a n + c cells, c some -3 to 3, so that its exponent is 1 up to log(1 + 3/N) / log(8), N cells
+    at the coarsest of four scales.
 
     Args:
       labels: whole numbers over a plane, shape (n, m); negative: not known, and no boundary.
@@ -68,12 +71,22 @@ def resolution_scaling(labels: Any, scales: int = 4) -> Scaling:
       >>> print(abs(found.exponent - 1) < 0.02, found.verdict == "")
       True True
     """
-    labels = _plane(labels, scales)
+    labels = _cut(_plane(labels, scales), 2 ** (scales - 1))
     strides = 2 ** np.arange(scales)[::-1]
-    rows = [_in_parts(_mixed(labels[::k, ::k])) for k in strides]
-    sizes = strides / max(labels.shape)
-    cells = [math.prod(n // k for n in labels.shape) for k in strides]
-    return scaling(sizes, np.transpose(rows), cells, _unknown(labels))
+    return _scaled(labels, strides, [_mixed(labels[::k, ::k]) for k in strides])
+
+
+def _scaled(labels: np.ndarray, strides: np.ndarray, cells: list[np.ndarray]) -> Scaling:
+    """The law of cells that hold two fates, coarse ones first, counted in the same parts."""
+    counts = [_in_parts(each, cells[0].shape) for each in cells]
+    sizes = strides / (max(labels.shape) - 1)
+    return scaling(sizes, np.transpose(counts), [each.size for each in cells], _unknown(labels))
+
+
+def _cut(labels: np.ndarray, whole: int) -> np.ndarray:
+    """The part of a plane whose cells are a whole multiple of some number along both edges."""
+    rows, columns = ((n - 1) // whole * whole + 1 for n in labels.shape)
+    return labels[:rows, :columns]
 
 
 def box_counting(labels: Any, scales: int = 4, finest: int = 8) -> Scaling:
@@ -104,17 +117,14 @@ def box_counting(labels: Any, scales: int = 4, finest: int = 8) -> Scaling:
     halvings = finest.bit_length() - 1
     if 2**halvings != finest:
         raise ValueError(f"Argument `finest` must be a power of two, but got {finest}.")
-    labels = _plane(labels, scales + halvings)
+    labels = _cut(_plane(labels, scales + halvings), finest * 2 ** (scales - 1))
     low, high = _corners(labels, np.minimum, True), _corners(labels, np.maximum, False)
     found = []
     for scale in range(scales + halvings):
         if scale >= halvings:
-            found.append(_in_parts((low < high) & (high >= 0)))
+            found.append((low < high) & (high >= 0))
         low, high = _in_fours(low, np.minimum), _in_fours(high, np.maximum)
-    strides = finest * 2 ** np.arange(scales)[::-1]
-    cells = [math.prod(n // k for n in labels.shape) for k in strides]
-    sizes = strides / max(labels.shape)
-    return scaling(sizes, np.transpose(found[::-1]), cells, _unknown(labels))
+    return _scaled(labels, finest * 2 ** np.arange(scales)[::-1], found[::-1])
 
 
 def _plane(labels: Any, scales: int) -> np.ndarray:
@@ -146,9 +156,12 @@ def _in_fours(cells, of):
     return of(of(cells[::2, ::2], cells[1::2, ::2]), of(cells[::2, 1::2], cells[1::2, 1::2]))
 
 
-def _in_parts(cells):
-    """How many of the cells of each part of the plane hold."""
-    rows, columns = (np.linspace(0, n, PARTS + 1).astype(int) for n in cells.shape)
+def _in_parts(cells, coarsest=None):
+    """How many of the cells of each part of the plane hold; parts end where coarse cells do."""
+    rows, columns = (
+        np.linspace(0, few, PARTS + 1).astype(int) * (n // few)
+        for n, few in zip(cells.shape, coarsest or cells.shape)
+    )
     table = np.add.reduceat(cells.astype(np.int64), rows[:-1], axis=0)
     return np.add.reduceat(table, columns[:-1], axis=1).ravel()
 
@@ -204,7 +217,7 @@ def basin_entropy(labels: Any, box: int = 5) -> Entropy:
         )
     rows, columns = (n // box for n in labels.shape)
     boxes = labels[: rows * box, : columns * box].reshape(rows, box, columns, box)
-    kinds = np.unique(labels[labels >= 0])
+    kinds = _basins(labels)
     entropy, known = np.zeros((rows, columns)), (boxes >= 0).sum(axis=(1, 3))
     for kind in kinds:
         share = (boxes == kind).sum(axis=(1, 3)) / np.maximum(known, 1)
@@ -225,6 +238,12 @@ def basin_entropy(labels: Any, box: int = 5) -> Entropy:
     else:
         verdict = "not above log 2, which says nothing"
     return Entropy(float(entropy.mean()), boundary, error, verdict)
+
+
+def _basins(labels):
+    """The labels that are known, without those of single points."""
+    kinds, counts = np.unique(labels[labels >= 0], return_counts=True)
+    return kinds[counts >= FEWEST_COUNTS]
 
 
 def _in_parts_sum(values):
@@ -273,7 +292,7 @@ def wada(labels: Any, scales: int = 6) -> Wada:
     labels = np.asarray(labels)
     if labels.ndim != 2:
         raise ValueError(f"Argument `labels` must be a plane, but got shape {labels.shape}.")
-    kinds = np.unique(labels[labels >= 0])
+    kinds = _basins(labels)
     distances = 2 ** np.arange(scales)
     if len(kinds) < 3:
         return Wada(distances, np.full(scales, np.nan),
@@ -423,6 +442,12 @@ class Dimension(NamedTuple):
 METHODS = Dimension._fields[:3]
 
 
+@register(
+    says=("agreement", "basin_entropy", "wada"),
+    refuses=("combine",),
+    points=64,
+    example={"pairs": 64, "scales": 1},
+)
 def boundary(
     system: Any,
     axes: Mapping[str, Any],
@@ -471,10 +496,11 @@ def boundary(
       1.0
     """
     system = as_system(system, rule)
+    check_out(out)
     plane = _window(axes)[:2]
     dataset = eos.sweep(
         system.objective, axes, steps, rule=system.rule, stop=stop,
-        out=_beside(out, "map"), **_bare(labels, options),
+        out=beside(out, "map"), **_bare(labels, options),
     )  # fmt: skip
     found = np.asarray(labels(dataset)).reshape([dataset.sizes[n] for n in plane])
     _plane(found, scales + 3)  # boxes of 8 cells
@@ -483,7 +509,7 @@ def boundary(
         resolution_scaling(found, scales),
         box_counting(found, scales),
         uncertainty(system, axes, steps, stop=stop, labels=labels, sizes=sizes, pairs=pairs,
-                    seed=seed, **options, **_out(out)),
+                    seed=seed, **options, out=beside(out, "pairs")),
     )  # fmt: skip
     result = _table(dataset[["outcome"]].load(), by)
     entropy = basin_entropy(found)
@@ -493,18 +519,9 @@ def boundary(
         f"{entropy.error:.4f}; {entropy.verdict}",
         "wada": wada(found).verdict,
     }
-    if out is not None:
-        store.save(result, out)
-    return result
-
-
-def _out(out):
-    return {} if out is None else {"out": _beside(out, "pairs")}
-
-
-def _beside(out, name):
-    """Where what a result is made from is kept."""
-    return None if out is None else f"{os.fspath(out).rstrip('/')}.parts/{name}"
+    settings = {"labels": getattr(labels, "__name__", ""), "pairs": pairs, "scales": scales,
+                "seed": seed}  # fmt: skip
+    return finished(result, "boundary", settings, out)
 
 
 def _table(dataset: xr.Dataset, by: tuple[Scaling, ...]) -> xr.Dataset:
@@ -546,6 +563,12 @@ def agreement(by: tuple[Scaling, ...]) -> str:
 # Refinement ---------------------------------------------------------------------------------------
 
 
+@register(
+    says=("orbits_share", "error_rate", "error_rate_upper"),
+    refuses=("combine", "keep", "observe"),
+    points=9,
+    example={"levels": 2, "check": 20},
+)
 def refined_map(
     system: Any,
     axes: Mapping[str, Any],
@@ -599,6 +622,7 @@ def refined_map(
     check_count("levels", levels)
     check_count("margin", margin, least=0)
     check_count("check", check, least=0)
+    check_out(out)
     first, second, _, fixed = _window(axes)
     values = [np.asarray(axes[name], float) for name in (first, second)]
     shape = tuple(len(v) for v in values)
@@ -607,12 +631,12 @@ def refined_map(
     def outcomes(rows, columns, name):
         made.append(len(rows))
         points = {first: values[0][rows], second: values[1][columns]}
-        given: dict[str, Any] = {"keep": (), **options, "out": _beside(out, name)}
+        given: dict[str, Any] = {"keep": (), **options, "out": beside(out, name)}
         dataset = eos.sweep(
             system.objective, {**fixed, **points}, steps, rule=system.rule, stop=stop,
             combine="zip", **given,
         )  # fmt: skip
-        attrs.update(dataset.attrs)
+        attrs.update(attrs or dataset.attrs)  # those of the coarsest map
         return dataset.outcome.values
 
     attrs: dict[str, Any] = {}
@@ -636,9 +660,9 @@ def refined_map(
     attrs |= _checked(labels, known, check, seed, outcomes)
     coords = {first: values[0], second: values[1], **{n: float(v) for n, v in fixed.items()}}
     result = _as_map(system, labels, known, (first, second), coords, attrs)
-    if out is not None:
-        store.save(result, out)
-    return result
+    settings = {"levels": levels, "margin": margin, "check": check, "seed": seed,
+                "ends": [[float(v[0]), float(v[-1]), len(v)] for v in values]}  # fmt: skip
+    return finished(result, "refined_map", settings, out)
 
 
 def _clipped(index, shape):

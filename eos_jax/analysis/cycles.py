@@ -69,17 +69,24 @@ class Cycles(NamedTuple):
 
 
 def cycles(
-    system: Any, starts: Mapping[str, Any], hyper: Any, period: int, *, rule: Any = None
+    system: Any,
+    starts: Mapping[str, Any],
+    hyper: Any,
+    period: int,
+    *,
+    rule: Any = None,
+    state: Any = None,
 ) -> Cycles:
     """Cycles near some starts, by Newton's method: f^p(z) = z.
 
     Args:
       system: a `System`, or an objective.
       starts: for each parameter a number or an array of shape (lanes,) (for a parameter that is
-        not a scalar: (lanes,) + its shape). The state begins as the rule begins it.
+        not a scalar: (lanes,) + its shape).
       hyper: the step size, or a dict of the rule's hyperparameters, numbers or of shape (lanes,).
       period: p; a cycle whose period divides it is found as well.
       rule: of an objective; gradient descent by default.
+      state: of the rule near the cycles, the same for all; by default as the rule begins it.
 
     Returns:
       The cycles, in float64.
@@ -98,7 +105,13 @@ def cycles(
     check_count("period", period)
     system = as_system(system, rule)
     with jax.enable_x64(True):
-        points, hyper = lanes_of(system, starts, hyper)
+        (params, begun), hyper = lanes_of(system, starts, hyper)
+        if state is not None:
+            like = [
+                jnp.broadcast_to(a, b.shape) for a, b in zip(*map(jax.tree.leaves, (state, begun)))
+            ]
+            begun = jax.tree.unflatten(jax.tree.structure(begun), like)
+        points = (params, begun)
         many, orbits = _many(system)
         matrix, residual, smallest, ends = many(points, hyper, period)
         orbit = orbits(ends, hyper, period)

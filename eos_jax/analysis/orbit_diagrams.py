@@ -22,6 +22,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from eos_jax import machine, measures
+from eos_jax.analysis.base import register
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_choice, check_count
 from eos_jax.loops import advance, densities, llvm, registers
@@ -57,6 +58,7 @@ class _Work(NamedTuple):
     dtype: str
 
 
+@register(example={"bins": 20, "settle": 30})
 def orbit_diagram(
     system: Any,
     axes: Mapping[str, Any],
@@ -411,10 +413,10 @@ def _layout(job, work, follow, backwards, engine) -> labels.Layout:
     objective, rule = work.system
     name = work.measure if isinstance(work.measure, str) else work.measure.__name__
     long_name, units = measures.label_of(work.measure)
-    how = {"measure": name, "between": [work.low, work.high], "bins": work.bins,
-           "settle": work.settle, "every": work.every, "follow": follow,
+    how = {"name": "orbit_diagram", "measure": name, "between": [work.low, work.high],
+           "bins": work.bins, "settle": work.settle, "every": work.every, "follow": follow,
            "backwards": backwards if follow else None}  # fmt: skip
-    configuration = {**provenance.describe(job), "orbit_diagram": how}
+    configuration = {**provenance.describe(job), "analysis": how}
     title = f"Orbit diagram of {objective.name} under {rule.name}"
     device = jax.local_devices()[0]
     attrs = provenance.attributes(configuration, device, title, rule.remark, engine)

@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
+from eos_jax.analysis.base import beside, check_out, finished, register
 from eos_jax.analysis.maps import as_system
 from eos_jax.checks import check_choice
 from eos_jax.observers import lyapunov
 from eos_jax.outcomes import Stop
-from eos_jax.results import store
 from eos_jax.run.grid import Along
 
 CHANGES = {
@@ -33,6 +33,7 @@ TRUSTED_BY = ("ulp", "horizon", "engine")
 """What a trusted fate withstands, unless said otherwise; single precision is another question."""
 
 
+@register(says=("trust",), example={"by": ["ulp", "horizon"], "also": []})
 def trust(
     system: Any,
     axes: Mapping[str, Any],
@@ -72,6 +73,7 @@ def trust(
 
     Raises:
       ValueError: if an argument does not fit.
+      FileExistsError: as in `eos_jax.sweep`.
 
     Example:
       >>> import eos_jax as eos, numpy as np
@@ -84,6 +86,7 @@ def trust(
     Source: the shadow of a rounding: Hammel, Yorke and Grebogi 1987 on what long orbits mean.
     """
     system = as_system(system, rule)
+    check_out(out)
     for name in (*by, *also):
         check_choice("by", name, tuple(CHANGES))
     observe = dict(options.pop("observe", None) or {})
@@ -93,10 +96,9 @@ def trust(
             *keep, "parting_exponent")  # fmt: skip
 
     def run(name, axes=axes, steps=steps, dtype=dtype, **more):
-        place = None if out is None else f"{os.fspath(out).rstrip('/')}.parts/{name}"
         given = {**options, **more}
         return eos.sweep(system.objective, axes, steps, rule=system.rule, stop=stop, dtype=dtype,
-                         out=place, **given)  # fmt: skip
+                         out=beside(out, name), **given)  # fmt: skip
 
     base = run("as_it_is", observe=observe or None)
     bare = {"keep": (), "observe": None}
@@ -118,7 +120,8 @@ def trust(
                 raise
             continue
         changed[name] = found.outcome.values != base.outcome.values
-    return _finished(base, changed, by, exponent, dtype, out)
+    settings = {"by": list(by), "also": list(also), "exponent": exponent}
+    return finished(_with_changes(base, changed, by, exponent, dtype), "trust", settings, out)
 
 
 def _other(base: xr.Dataset) -> str:
@@ -138,7 +141,7 @@ def _further(system, axes, dtype):
     return {name: moved(name, given) for name, given in axes.items()}
 
 
-def _finished(base, changed, by, exponent, dtype, out):
+def _with_changes(base, changed, by, exponent, dtype):
     dims = base.outcome.dims
     found = {
         f"changed_{name}": (dims, where.astype(np.uint8),
@@ -166,11 +169,7 @@ def _finished(base, changed, by, exponent, dtype, out):
         result["predictable_steps"] = steps.where(growth.notnull()).assign_attrs(
             long_name="steps that can be foretold", units="steps"
         )
-    result = result.assign_attrs(attrs)
-    result.attrs.pop("order", None)
-    if out is not None:
-        store.save(result, out)
-    return result
+    return result.assign_attrs(attrs)
 
 
 def in_words(share: float, by: Sequence[str]) -> str:

@@ -11,9 +11,13 @@ import importlib
 import pkgutil
 
 from eos_jax.plots.base import Picture, draw, kinds, register, registry
+from eos_jax.plots.boundaries import map_and_laws, scaling_laws
+from eos_jax.plots.branches import branch
+from eos_jax.plots.densities import density
 from eos_jax.plots.histogram import sharpness_histogram, sharpness_map_and_histogram
 from eos_jax.plots.lines import curves
 from eos_jax.plots.maps import outcome_map, sharpness_map, variable_map
+from eos_jax.plots.planes import exponent_map, period_map
 from eos_jax.plots.style import (
     EVEN_ODD,
     OUTCOME_COLOURS,
@@ -33,6 +37,7 @@ from eos_jax.plots.traces import (
     sharpness_trace,
     trace,
 )
+from eos_jax.plots.trust import trust_map
 
 
 def discover() -> None:
@@ -49,20 +54,26 @@ __all__ = [
     "STYLE",
     "THEORY",
     "Picture",
+    "branch",
     "curves",
+    "density",
     "discover",
     "draw",
+    "exponent_map",
     "kinds",
     "legend_outside",
     "loss_and_sharpness",
     "loss_trace",
+    "map_and_laws",
     "new_figure",
     "orbit",
     "orbits",
     "outcome_map",
+    "period_map",
     "register",
     "registry",
     "save",
+    "scaling_laws",
     "sharpness_histogram",
     "sharpness_map",
     "sharpness_map_and_histogram",
@@ -70,5 +81,6 @@ __all__ = [
     "style",
     "subplots",
     "trace",
+    "trust_map",
     "variable_map",
 ]

@@ -5,6 +5,7 @@ with `@register` which variables it needs, so that `kinds` can tell what a datas
 A picture of several axes is a function of a dataset and a figure.
 """
 
+import fnmatch
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,8 @@ class Picture(NamedTuple):
     Attributes:
       kind: its name.
       function: draws a dataset into an axes, or into a figure where `whole`.
-      needs: for each variable it needs, the dimensions that this must have besides lanes.
+      needs: for each variable it needs, the dimensions that this must have besides lanes; a name
+        such as "*exponent" stands for any that ends so.
       lanes: dimensions of lanes that one axes shows at most.
       whole: whether it fills a figure by itself.
       rank: `draw` picks the picture of the lowest.
@@ -77,7 +79,7 @@ def register(
     Args:
       kind: its name.
       needs: for each variable it needs, the dimensions that this must have besides lanes; for
-        example `{"outcome": (), "loss": ("step",)}`.
+        example `{"outcome": (), "loss": ("step",)}`, or `{"*exponent": ()}` for any that ends so.
       lanes: dimensions of lanes that one axes shows at most. Over one more `draw` makes panels;
         then a picture that has the arguments `whole`, the dataset of all panels, and `beside`, the
         axes that its key stands beside (none before the last panel), shares its scale.
@@ -232,11 +234,17 @@ def _lacks(picture: Picture, dataset: xr.Dataset) -> str:
     lanes = lane_dims(dataset)
     for name, dims in picture.needs.items():
         along = f" along {', '.join(dims)}" if dims else ""
-        if name not in dataset.data_vars:
+        found = matching(dataset, name)
+        if not found:
             return f"`{name}`{along}"
-        if set(dataset[name].dims) - set(lanes) != set(dims):
+        if not any(set(dataset[one].dims) - set(lanes) == set(dims) for one in found):
             return f"`{name}`{along or ' of lanes alone'}"
     return ""
+
+
+def matching(dataset: xr.Dataset, name: str) -> list[str]:
+    """The variables of a name, or of any name that ends as in "*exponent"."""
+    return fnmatch.filter(map(str, dataset.data_vars), name)
 
 
 def _check_options(picture: Picture, options: Mapping[str, Any]) -> None:
@@ -293,7 +301,8 @@ def _panels(
     size = dataset.sizes[facet]
     chosen = spread(size, PANELS)
     columns = min(4, math.ceil(math.sqrt(len(chosen))))
-    names = [*picture.needs, *_USEFUL, options.get("variable", "")]
+    needed = [name for pattern in picture.needs for name in matching(dataset, pattern)]
+    names = [*needed, *_USEFUL, options.get("variable", "")]
     shown = thin(sorted_along(dataset, facet).isel({facet: chosen}), SHOWN // columns)
     for name in {*names} & {*shown.data_vars}:
         shown[name].load()  # once, not for each panel

@@ -76,7 +76,7 @@ def sharpness_map(
         return lines.sharpness_curve(
             dataset, ax, band, relative, threshold_label, whole=whole, beside=beside
         )
-    names = _present(dataset, "outcome", judged(dataset), "threshold")
+    names = present(dataset, "outcome", judged(dataset), "threshold")
 
     def layers(data: xr.Dataset) -> list[Layer]:
         bend = judged(data)
@@ -85,17 +85,17 @@ def sharpness_map(
         if bool(np.isfinite(converged).any()):
             norm = Normalize(*(limits or _ends(converged.values)))
             label = f"{bend} of converged orbits"
-            found.append(Layer(label, converged, _colour_map(cmap), norm))
+            found.append(Layer(label, converged, colour_map(cmap), norm))
         if has_threshold(data):
             words = band_label(band, relative, threshold_label)
-            found.append(Layer(words, _mask(in_band(data, band, relative)), BAND))
+            found.append(Layer(words, mask(in_band(data, band, relative)), BAND))
         return found + [
-            Layer(kind.name.lower(), _mask(data.outcome == kind), BESIDE_SHARPNESS[kind])
+            Layer(kind.name.lower(), mask(data.outcome == kind), BESIDE_SHARPNESS[kind])
             for kind in Outcome
             if kind != Outcome.CONVERGED
         ]
 
-    return _paint(ax, dataset, names, layers, whole, beside, "no orbit converged")
+    return paint(ax, dataset, names, layers, whole, beside, "no orbit converged")
 
 
 @register("outcome", {"outcome": ()}, rank=20)
@@ -124,14 +124,14 @@ def outcome_map(
     def layers(data: xr.Dataset) -> list[Layer]:
         return [_fate(data, kind) for kind in Outcome]
 
-    return _paint(ax, dataset, _present(dataset, "outcome", "steps"), layers, whole, beside)
+    return paint(ax, dataset, present(dataset, "outcome", "steps"), layers, whole, beside)
 
 
 def _fate(data: xr.Dataset, kind: Outcome) -> Layer:
     """The lanes of one fate, shaded by the step where that says something."""
     mine, name = data.outcome == kind, kind.name.lower()
     if kind not in _SHADES or "steps" not in data or not bool(mine.any()):
-        return Layer(name, _mask(mine), OUTCOME_COLOURS[kind])
+        return Layer(name, mask(mine), OUTCOME_COLOURS[kind])
     steps = np.maximum(data.steps, 1).where(mine)
     low, high = np.nanquantile(steps.values, [0.005, 0.995])
     high = max(high, low * 1.1)
@@ -183,13 +183,13 @@ def variable_map(
             return []
         low, high = limits or _ends(lines.not_diverged(data, values).values, log)
         norm = LogNorm(low, high) if log else Normalize(low, high)
-        return [Layer(lines.label_of(data, variable), values, _colour_map(cmap), norm)]
+        return [Layer(lines.label_of(data, variable), values, colour_map(cmap), norm)]
 
-    names = [variable, *_present(dataset, "outcome")]
-    return _paint(ax, dataset, names, layers, whole, beside, "nothing known")
+    names = [variable, *present(dataset, "outcome")]
+    return paint(ax, dataset, names, layers, whole, beside, "nothing known")
 
 
-def _paint(
+def paint(
     ax: Axes,
     dataset: xr.Dataset,
     names: Sequence[str],
@@ -203,17 +203,17 @@ def _paint(
     first, second = (axis(data, str(dim)) for dim in data[names[0]].dims)
     own = layers(data)
     everything = own if whole is None else layers(thinned(whole, names))
-    present = [layer for layer in everything if bool(layer.values.notnull().any())]
-    shared = {layer.label: layer.norm for layer in present}
+    shown = [layer for layer in everything if bool(layer.values.notnull().any())]
+    shared = {layer.label: layer.norm for layer in shown}
     for layer in own:
         if layer.label in shared:
             _image(ax, first, second, layer._replace(norm=shared[layer.label]))
     set_axis(ax, "x", first)
     set_axis(ax, "y", second)
     ax.set_title(heading(dataset))
-    if without_scale and not any(layer.norm for layer in present):
+    if without_scale and not any(layer.norm for layer in shown):
         lines.say(ax, without_scale)
-    _key(ax.figure, [ax] if beside is None else beside, present)
+    _key(ax.figure, [ax] if beside is None else beside, shown)
     return ax
 
 
@@ -261,11 +261,12 @@ _BEYOND = {
 }  # by whether there are values below and above a scale: its bar has a tip there
 
 
-def _present(dataset: xr.Dataset, *names: str) -> list[str]:
+def present(dataset: xr.Dataset, *names: str) -> list[str]:
+    """Those of some names that a dataset has."""
     return [name for name in names if name in dataset]
 
 
-def _mask(chosen: xr.DataArray) -> xr.DataArray:
+def mask(chosen: xr.DataArray) -> xr.DataArray:
     """1 where chosen, NaN elsewhere."""
     return xr.where(chosen, 1.0, np.nan)
 
@@ -279,7 +280,12 @@ def _ends(values: np.ndarray, log: bool = False) -> tuple[float, float]:
     return (low / 2, high * 2) if log else (low - (abs(low) / 20 or 1), high + (abs(low) / 20 or 1))
 
 
-def _colour_map(name: str) -> Colormap:
+def colour_map(name: str) -> Colormap:
+    """Matplotlib's colour map of a name.
+
+    Raises:
+      ValueError: if there is none.
+    """
     if name not in matplotlib.colormaps:
         raise ValueError(f"Argument `cmap` must be a colour map of matplotlib, but got {name!r}.")
     return matplotlib.colormaps[name]

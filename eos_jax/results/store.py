@@ -151,12 +151,23 @@ def _consolidating():
 def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
     """Write a dataset that is in memory, in place of what is there; `open_dataset` opens it.
 
-    Each variable is one chunk with a checksum, as if the whole were one tile.
+    Each variable is one chunk with a checksum, as if the whole were one tile. It is written beside
+    and renamed when it is whole.
 
     Args:
       dataset: with a `configuration` among its attributes, as results have.
       path: where to.
     """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        _write(dataset, Path(scratch, "new"))
+        if path.exists():
+            os.rename(path, Path(scratch, "old"))
+        os.rename(Path(scratch, "new"), path)
+
+
+def _write(dataset: xr.Dataset, path: Path) -> None:
     encoding: dict[Any, dict[str, Any]] = {
         name: {
             "chunks": values.shape,
@@ -171,6 +182,20 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
             path, mode="w", zarr_format=3, consolidated=True, encoding=encoding,
             write_empty_chunks=True,
         )  # fmt: skip
+
+
+def check_replaceable(path: str | os.PathLike, configuration: str | None = None) -> None:
+    """Raise unless nothing is at a path, or a result, of the configuration if one is given.
+
+    Raises:
+      FileExistsError: if something else is there, or a result of another configuration.
+    """
+    path = Path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    found = dict(_open(path, needed=()).attrs)
+    if configuration is not None:
+        _refuse_other(path, found, {"configuration": configuration}, ("configuration",))
 
 
 def _open(path: str | os.PathLike, needed: tuple[str, ...] = ("outcome",)) -> zarr.Group:
@@ -271,8 +296,12 @@ def damaged(path: str | os.PathLike) -> list[str]:
     # ours are named by the group, those of `save` by each variable too
     named = " ".join(str(each.attrs.get("coordinates", "")) for each in (group, *arrays.values()))
     labels = {*dims, *named.split()} & set(arrays)
-    results = set(arrays) - labels
+    # what is said of all lanes together is in no tile
+    whole = {name for name in set(arrays) - labels
+             if arrays[name].shape[: outcome.ndim] != outcome.shape}  # fmt: skip
+    results = set(arrays) - labels - whole
     found = [f"{name}: {error}" for name in labels if (error := _damage(arrays[name]))]
+    found += [f"{name}: {error}" for name in sorted(whole) if (error := _loss(arrays[name]))]
     for tile in tiles(outcome.shape, outcome.chunks):
         errors = {name: _damage(arrays[name], tile.slices) for name in results}
         if not errors["outcome"] and np.any(outcome[tile.slices] != 0):

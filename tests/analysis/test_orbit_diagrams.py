@@ -72,7 +72,7 @@ def test_a_store_goes_on_and_a_default_range_holds_all(tmp_path):
     np.testing.assert_array_equal(ds.density, whole.density)
     again = orbit_diagram(logistic(), axes, 500, bins=50, out=out, tile=3, measure="loss")
     np.testing.assert_array_equal(again.density, whole.density)
-    with pytest.raises(FileExistsError, match=r"orbit_diagram.bins"):
+    with pytest.raises(FileExistsError, match=r"analysis.bins"):
         orbit_diagram(logistic(), axes, 500, bins=60, out=out, measure="loss")
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
 TOPICS = (
-    "theorems", "errata", "plain_loop", "sharpness", "chaos", "neighbours", "optimizers", "traps",
+    "theorems", "errata", "plain_loop", "sharpness", "chaos", "analysis", "neighbours",
+    "optimizers", "traps",
 )  # fmt: skip
 """The files, in the order in which their claims are listed."""
 
