@@ -9,7 +9,9 @@ import json
 import re
 import signal
 import sys
+import threading
 import types
+import webbrowser
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,6 +115,37 @@ def _selection(text: str) -> tuple[str, Any]:
     if len(parts) == 2 and numbers is parts:
         raise ValueError(f"Option --sel: ends must be numbers, but got {text!r}.")
     return dim.strip(), numbers[0] if len(parts) == 1 else slice(*numbers)
+
+
+def explore(
+    what: Annotated[Path | None, tyro.conf.Positional] = None,
+    set: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: B006
+    objective: str | None = None,
+    port: int = 0,
+    browser: bool = True,
+) -> None:
+    """Open a page to zoom into a map, and to see the orbit of any start in it.
+
+    The page is served on this machine alone, at an address with a token, until Ctrl-C.
+
+    Args:
+        what: TOML file of a sweep, or a result of `eos-jax sweep`; by default figure 7a of the
+            paper.
+        set: change a key of the configuration, e.g. --set steps=1000. May be repeated.
+        objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's.
+        port: of 127.0.0.1; a free one by default.
+        browser: whether to open the page in your browser.
+    """
+    from eos_jax import explorer
+
+    own = load_objective(objective) if objective else None
+    with explorer.serve(explorer.context_of(what, set, own), port) as server:
+        print(f"exploring at {server.address}\nCtrl-C ends it", flush=True)
+        server.prepare()
+        if browser:
+            webbrowser.open(server.address)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def export(store: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
@@ -317,6 +350,7 @@ def load_objective(place: str) -> Objective:
 COMMANDS = {
     "sweep": sweep,
     "plot": plot,
+    "explore": explore,
     "export": export,
     "reproduce": reproduce,
     "info": info,
