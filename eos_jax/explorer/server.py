@@ -13,15 +13,15 @@ import select
 import socket
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
-from eos_jax.explorer import answers, questions
+from eos_jax.explorer import answers
 from eos_jax.explorer.answers import Context
 from eos_jax.explorer.messages import as_json
+from eos_jax.explorer.work import JSON, QUESTIONS, Left, Work, answered
 
 HOST = "127.0.0.1"
 
@@ -41,71 +41,6 @@ SECURITY = (
 )
 """What the page may do: no request leaves this server, however the page came to it."""
 
-JSON, BYTES = "application/json", "application/octet-stream"
-
-
-class Asked(NamedTuple):
-    """One kind of question: how it is parsed, answered, and what the answer is.
-
-    Attributes:
-      kind: a class of `eos_jax.explorer.questions`.
-      answer: a function of context and question, and of a report of lanes done where `long`.
-      media: the type of the answer.
-      long: whether it is computed, one at a time, and can be stopped.
-    """
-
-    kind: type
-    answer: Callable[..., Any]
-    media: str = JSON
-    long: bool = False
-
-
-QUESTIONS = {
-    "system": Asked(questions.System, answers.system),
-    "text": Asked(questions.Sheet, answers.text),
-    "window": Asked(questions.Window, answers.window, BYTES, long=True),
-    "piece": Asked(questions.Piece, answers.piece, BYTES, long=True),
-    "orbit": Asked(questions.Orbit, answers.orbit, long=True),
-    "picture": Asked(questions.Sheet, answers.picture, "image/png", long=True),
-    "netcdf": Asked(questions.Sheet, answers.netcdf, "application/x-netcdf", long=True),
-}
-"""What can be asked, by the last part of the address."""
-
-
-class _Left(Exception):
-    """Raised in the midst of work whose reader has gone."""
-
-
-class Work:
-    """What is being computed, one at a time."""
-
-    def __init__(self) -> None:
-        self._busy = threading.Lock()
-        self.done, self.lanes, self.began = 0.0, 0, None
-
-    @contextlib.contextmanager
-    def alone(self, stopped: Callable[[], None]) -> Generator[Callable[[float], None]]:
-        """Wait for one's turn; gives a function to report lanes to, which raises if stopped."""
-        while not self._busy.acquire(timeout=0.05):
-            stopped()
-        try:
-            self.done, self.began = 0.0, time.monotonic()
-
-            def report(lanes: float) -> None:
-                self.done += lanes
-                stopped()
-
-            stopped()
-            yield report
-        finally:
-            self.began = None
-            self._busy.release()
-
-    def progress(self) -> dict[str, Any]:
-        """Lanes done and seconds since it began; None where nothing is computed."""
-        began = self.began
-        return {"done": self.done, "seconds": None if began is None else time.monotonic() - began}
-
 
 class Explorer(ThreadingHTTPServer):
     """The server.
@@ -119,6 +54,8 @@ class Explorer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, context: Context, port: int = 0) -> None:
+        if not 0 <= port < 2**16:
+            raise ValueError(f"Argument `port` must be from 0 to 65535, but got {port}.")
         super().__init__((HOST, port), _Handler)
         self.context, self.work = context, Work()
         self.token = secrets.token_urlsafe(24)
@@ -158,7 +95,7 @@ class Explorer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke off is no event; anything else is told on standard error."""
-        if not isinstance(sys.exception(), OSError | _Left):
+        if not isinstance(sys.exception(), OSError | Left):
             super().handle_error(request, client_address)
 
 
@@ -174,10 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = self._name()
         if name == "":
             self._send(200, page(), "text/html; charset=utf-8")
-        elif name == "start":
-            self._answer(lambda: answers.start(self.server.context))
-        elif name == "progress":
-            self._answer(self.server.work.progress)
+        elif name in ("start", "progress"):
+            self._answer(name, b"")
         elif name is not None:
             self._refuse(404, "There is no such page.")
 
@@ -187,8 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         if name is not None and name not in QUESTIONS:
             self._refuse(404, f"Questions are {', '.join(QUESTIONS)}.")
         elif name is not None and (body := self._body()) is not None:
-            asked = QUESTIONS[name]
-            self._answer(lambda: self._found(asked, body), asked.media)
+            self._answer(name, body, QUESTIONS[name].media)
 
     def _name(self) -> str | None:
         """What comes after the token; None, and an answer, for those who do not know it."""
@@ -211,23 +145,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.rfile.read(int(given))
         return None
 
-    def _found(self, asked: Asked, body: bytes) -> Any:
-        question = questions.parse(body, asked.kind)
-        if not asked.long:
-            return asked.answer(self.server.context, question)
-        with self.server.work.alone(self._stopped) as report:
-            return asked.answer(self.server.context, question, report)
-
-    def _answer(self, find: Callable[[], Any], media: str = JSON) -> None:
-        """Send what is found, or a sentence that says why nothing is."""
+    def _answer(self, name: str, question: bytes, media: str = JSON) -> None:
+        """Send the answer, or a sentence that says why there is none."""
+        server = self.server
         try:
-            found = find()
-            body = found if isinstance(found, bytes) else as_json(found)
+            body = answered(server.context, server.work, name, question, self._stopped)
         except ValueError as error:
             self._refuse(400, " ".join(str(error).split()))
         except MemoryError:
             self._refuse(400, "This is too large for memory.")
-        except _Left:
+        except Left:
             pass
         except Exception as error:  # a user's own loss may raise anything; the server goes on
             traceback.print_exc()
@@ -241,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             ready, _, _ = select.select([self.connection], [], [], 0)
             if not ready or self.connection.recv(1, socket.MSG_PEEK):
                 return
-        raise _Left
+        raise Left
 
     def _refuse(self, status: int, sentence: str) -> None:
         self._send(status, as_json({"error": sentence}))

@@ -90,7 +90,7 @@ def _about(value: float) -> tuple[float, float]:
 
 def of_arrays(
     objective: Objective, axes: dict[str, Any], steps: int, rule: Any = None
-) -> tuple[Configuration, Objective]:
+) -> Configuration:
     """A configuration of an objective and axes as `eos_jax.sweep` takes them.
 
     Args:
@@ -100,7 +100,7 @@ def of_arrays(
       rule: the name of a registered rule, or such a rule; gradient descent by default.
 
     Returns:
-      The configuration, which names no objective, and the objective.
+      The configuration, which names no objective.
 
     Raises:
       ValueError: if the rule is not one that a configuration can name.
@@ -115,7 +115,7 @@ def of_arrays(
     named |= {n: v for n, v in found.defaults.items() if n not in axes}
     shapes = dict(zip(objective.parameters, objective.shapes))
     plain = {name: _axis(value, shapes.get(name, ())) for name, value in axes.items()}
-    return Configuration(steps, plain, rule=named), objective
+    return Configuration(steps, plain, rule=named)
 
 
 def _axis(value: Any, shape: tuple[int, ...]) -> Range | list[float] | float:
