@@ -222,8 +222,6 @@ def _image(ax: Axes, first: Axis, second: Axis, layer: Layer) -> None:
     """Cells of the values, the first dimension along the horizontal axis."""
     values = layer.values.transpose(first.name, second.name).values
     values = values[np.ix_(first.order, second.order)].astype(float)
-    if layer.norm is not None:  # losses of diverged orbits overflow where matplotlib scales them
-        values = np.clip(values, layer.norm.vmin, layer.norm.vmax)
     flat = isinstance(layer.colours, str)
     ax.pcolormesh(
         first.edges,
