@@ -165,7 +165,7 @@ def window(context: Context, asked: questions.Window, report: Report) -> bytes:
         "lane_steps": int(dataset.steps.sum(dtype=np.int64)) if "steps" in dataset else None,
         "ulps": {n: questions.ulps(dataset[n].values) for n in across},
     }
-    return packed(head, arrays_of(dataset, across))
+    return packed(head, arrays_of(dataset, across, asked.variables))
 
 
 def _trusted(given, report) -> xr.Dataset:

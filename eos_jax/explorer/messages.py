@@ -70,10 +70,13 @@ def described(dataset: xr.Dataset) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def arrays_of(dataset: xr.Dataset, across: Sequence[str]) -> dict[str, np.ndarray]:
-    """The values of the axes, and every variable that is one number per pixel."""
+def arrays_of(
+    dataset: xr.Dataset, across: Sequence[str], wanted: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The values of the axes, the outcome, and what is wanted of what is one number per pixel."""
     return {f"axis:{name}": dataset[name].values for name in across} | {
         str(name): values.values
         for name, values in dataset.data_vars.items()
         if values.dims == dataset.outcome.dims
+        and (wanted is None or name in wanted or name == "outcome")
     }

@@ -41,11 +41,13 @@ class Window(msgspec.Struct, forbid_unknown_fields=True):
       configuration: the sweep, two of whose axes are ranges.
       part: every how many pixels along each axis are computed: 1 for all.
       trust: whether to tell where fates change from starts one ulp further.
+      variables: names of what is sent besides the outcome; everything by default.
     """
 
     configuration: Configuration
     part: int = 1
     trust: bool = False
+    variables: list[str] | None = None
 
 
 class Orbit(msgspec.Struct, forbid_unknown_fields=True):
