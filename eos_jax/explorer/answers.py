@@ -1,5 +1,6 @@
 """Answers to a page's questions: pure functions from a question to what is sent."""
 
+import inspect
 import json
 import tempfile
 import time
@@ -121,8 +122,10 @@ def _small(objective) -> bool:
     return all(len(shape) < 2 for shape in objective.shapes)
 
 
-def _records() -> list[dict[str, str]]:
-    """Observers that need no settings and keep no whole orbits."""
+def _records() -> list[dict[str, Any]]:
+    """Observers that need no settings and keep no whole orbits; they settle at once, for most lanes
+    of a map are decided in fewer steps than a part of the horizon.
+    """
     found = []
     for name, make in sorted(observers.registry.items()):
         try:
@@ -131,7 +134,8 @@ def _records() -> list[dict[str, str]]:
             continue
         lines = (make.__doc__ or "").strip().splitlines()
         if not observer.by_index and name != "final_point":
-            found.append({"name": name, "words": lines[0] if lines else ""})
+            settings = {"settle": 0} if "settle" in inspect.signature(make).parameters else {}
+            found.append({"name": name, "words": lines[0] if lines else "", "settings": settings})
     return found
 
 

@@ -145,7 +145,7 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> None:
     if Path(path).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"A picture must end in .png, .pdf or .svg, but got `{path}`.")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # losses of diverged orbits may overflow where matplotlib scales them: they have the end's colour
+    # losses of diverged orbits may overflow in matplotlib's scales: they have the end's colour
     with style(), np.errstate(over="ignore"):
         figure.savefig(path, dpi=STYLE["savefig.dpi"])
 

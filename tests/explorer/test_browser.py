@@ -3,6 +3,7 @@
 Without Chromium these tests are skipped. What the page shows is compared with sweeps made here.
 """
 
+import base64
 import shutil
 import statistics
 import time
@@ -15,7 +16,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import config, explorer
 from eos_jax.config import Configuration, Range
-from eos_jax.explorer import views
+from eos_jax.explorer import notebook, views, work
 from eos_jax.outcomes import Outcome
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -298,6 +299,10 @@ def test_an_observer_is_recorded_when_it_is_chosen(page):
     page.idle()
     assert page.configuration().observe == {"maximum": {"observer": "maximum"}}
     assert_shows_its_sweep(page, "maximum")
+    page.tab.select_option("[data-part=colour]", "+lyapunov")
+    page.idle()
+    parting = assert_shows_its_sweep(page, "lyapunov_exponent").lyapunov_exponent
+    assert parting.notnull().mean() > 0.5
     page.tab.select_option("[data-part=colour]", "+period")
     page.idle()
     assert_shows_its_sweep(page, "period")
@@ -450,6 +455,49 @@ def test_a_store_on_the_page(browser, tmp_path):
         assert page.look("E.orbit.steps") == int(lane.steps)
         assert page.troubles == []
         page.tab.close()
+
+
+WIDGET = """async (text) => {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+  const { default: widget } = await import(url);
+  const heard = [];
+  const model = { on: (_, act) => heard.push(act), send: async ({ id, name, question, stop }) => {
+    if (stop) return;
+    const found = await window.answer(name, question);
+    const bytes = Uint8Array.from(atob(found), (c) => c.charCodeAt(0));
+    heard.forEach((act) => act({ id }, [new DataView(bytes.buffer)]));
+  } };
+  const el = document.body.appendChild(document.createElement('div'));
+  await widget.render({ model, el });
+  el.firstElementChild.nextElementSibling.id = 'explorer';
+}"""
+
+
+def test_the_widget_shows_the_same(browser):
+    """Its module with a model that answers as the kernel does."""
+    context, turn = explorer.Context(VIEW), work.Work()
+
+    def answer(name, question):
+        found = work.answered(context, turn, name, question.encode(), lambda: None)
+        return base64.b64encode(found).decode()
+
+    page = Page(browser.new_page(viewport=SIZE), "about:blank")
+    page.tab.expose_function("answer", answer)
+    page.tab.set_content("<!doctype html><body></body>")
+    page.tab.evaluate(WIDGET, notebook.module())
+    page.until("!!document.querySelector('#explorer').explorer")
+    page.idle()
+    assert_shows_its_sweep(page)
+    page.tab.mouse.click(*page.at(0.3, 0.3))
+    page.until("!!document.querySelector('#explorer').explorer.orbit")
+    page.tab.get_by_role("button", name="Zoom in").click()
+    page.idle()
+    assert page.configuration().axes["x"].stop < 3.4
+    page.tab.get_by_role("button", name="Back").click()
+    page.idle()
+    assert page.configuration() == VIEW
+    assert page.troubles == []
+    page.tab.close()
 
 
 @pytest.mark.long
