@@ -487,15 +487,18 @@ def test_the_widget_shows_the_same(browser):
     page.tab.evaluate(WIDGET, notebook.module())
     page.until("!!document.querySelector('#explorer').explorer")
     page.idle()
-    assert_shows_its_sweep(page)
-    page.tab.mouse.click(*page.at(0.3, 0.3))
+    expected = eos.sweep(**config.arguments(VIEW))
+    np.testing.assert_array_equal(page.picture()["steps"], expected.steps.values.ravel())
+    page.tab.locator("[data-part=stage]").click()  # in its middle
     page.until("!!document.querySelector('#explorer').explorer.orbit")
+    lane = expected.sel(**page.look("E.S.start"))
+    assert page.look("E.orbit.steps") == int(lane.steps)
     page.tab.get_by_role("button", name="Zoom in").click()
     page.idle()
-    assert page.configuration().axes["x"].stop < 3.4
+    assert page.look("E.S.c.axes.x.stop") < 3.4
     page.tab.get_by_role("button", name="Back").click()
     page.idle()
-    assert page.configuration() == VIEW
+    assert page.look("E.S.c.axes.x.stop") == 3.4
     assert page.troubles == []
     page.tab.close()
 
