@@ -1,8 +1,12 @@
-"""Which step sizes of its two layers train a small network: the boundary is a fractal.
+"""
+Which step sizes train a network
+================================
 
-Run:  python scripts/trainability.py
+One step size for each of two layers: the boundary of what trains is a fractal.
 
 Source: Sohl-Dickstein, The boundary of neural network trainability is fractal, 2024.
+
+Run:  python scripts/trainability.py
 """
 
 import jax.numpy as jnp
