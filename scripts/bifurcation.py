@@ -20,14 +20,11 @@ stop = eos.Stop(longest_period=32)
 dataset = eos.sweep(objective, axes, 4_000, stop=stop, observe=eos.observers.lyapunov())
 
 figure, panels = plots.subplots(3, 1, width=6, height=7, sharex=True)
-where = np.where(diagram.density > 0, np.log(diagram.density + 1.0), np.nan).T
-panels[0, 0].pcolormesh(diagram.eta, diagram.bin, where, cmap="Greys", rasterized=True)
+panels[0, 0].pcolormesh(diagram.eta, diagram.bin, np.sqrt(diagram.density).T, cmap="Greys")
 panels[1, 0].plot(dataset.eta, dataset.exponent, lw=0.8)
-panels[1, 0].axhline(0, color="#888888", lw=0.6)
 panels[2, 0].plot(dataset.eta, dataset.period.where(dataset.period > 0), ".", ms=2)
 for ax, label in zip(panels[:, 0], ("x", "exponent (1/steps)", "period (steps)")):
-    ax.set(ylabel=label)
-panels[2, 0].set(xlabel="step size eta", yscale="log")
+    ax.set(ylabel=label, xlabel="step size eta")
 plots.save(figure, "bifurcation.png")
 first = dataset.eta.values[(dataset.period == 2).values.argmax()]
 print(f"period 2 from eta = {first:.3f}; flip where the sharpness is 2/eta: 0.5")
