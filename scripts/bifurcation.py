@@ -20,7 +20,7 @@ stop = eos.Stop(longest_period=32)
 dataset = eos.sweep(objective, axes, 4_000, stop=stop, observe=eos.observers.lyapunov())
 
 figure, panels = plots.subplots(3, 1, width=6, height=7, sharex=True)
-panels[0, 0].pcolormesh(diagram.eta, diagram.bin, np.sqrt(diagram.density).T, cmap="Greys")
+panels[0, 0].pcolormesh(diagram.eta, diagram.bin, np.log1p(diagram.density).T, cmap="Greys")
 panels[1, 0].plot(dataset.eta, dataset.exponent, lw=0.8)
 panels[2, 0].plot(dataset.eta, dataset.period.where(dataset.period > 0), ".", ms=2)
 for ax, label in zip(panels[:, 0], ("x", "exponent (1/steps)", "period (steps)")):
