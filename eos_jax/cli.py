@@ -23,6 +23,7 @@ import xarray as xr
 from eos_jax.machine import cores, set_process_flags
 from eos_jax.objectives import Objective, from_function
 from eos_jax.outcomes import Outcome
+from eos_jax.results.provenance import package_version
 
 
 def sweep(
@@ -381,6 +382,9 @@ def _interrupted(*_):
 
 
 def _parse_and_run(arguments):
+    if arguments == ["--version"]:
+        print(f"eos_jax {package_version('eos_jax')}")
+        return
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):

@@ -45,10 +45,10 @@ def first(
       ValueError: if it fits no objective, or a page cannot show it.
 
     Example:
-      >>> view, notes = first(Configuration(100, {"x": Range(2, 3, 9), "y": 0.4, "eta": 0.2},
+      >>> view, notes = first(Configuration(100, {"x": Range(2, 3, 9), "y": 0.5, "eta": 0.2},
       ...                                   {"name": "scalar_product", "multiplicities": [2, 2]}))
       >>> view.axes["y"], notes
-      (Range(start=0.2, stop=0.6, num=512, spacing='linear'), ('y varies about 0.4.',))
+      (Range(start=0.25, stop=0.75, num=512, spacing='linear'), ('y varies about 0.5.',))
     """
     objective = questions.objective_of(configuration.objective, own)
     shapes = dict(zip(objective.parameters, objective.shapes))
