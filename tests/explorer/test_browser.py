@@ -222,6 +222,7 @@ def test_a_box_home_and_back(page):
     assert_shows_its_sweep(page)
 
 
+@pytest.mark.long
 def test_two_fingers_zoom(page):
     """What lies under both fingers stays there."""
     (x0, y0), (x1, y1) = page.at(0.4, 0.5), page.at(0.6, 0.5)
@@ -269,6 +270,7 @@ def test_a_click_shows_the_orbit_of_that_very_pixel(page):
         assert (reds > 20) == (name == "sharpness")
 
 
+@pytest.mark.long
 def test_the_value_under_the_pointer_is_the_pixels(page):
     page.tab.select_option("[data-part=colour]", "loss")
     page.idle()
@@ -294,6 +296,7 @@ def test_every_colour_has_its_numbers_and_a_key(page, colour):
         assert "trusted" in page.tab.locator("[data-part=status]").inner_text()
 
 
+@pytest.mark.long
 def test_an_observer_is_recorded_when_it_is_chosen(page):
     page.tab.select_option("[data-part=colour]", "+maximum")
     page.idle()
@@ -318,6 +321,7 @@ def test_a_slider_changes_the_step_size(page):
     assert_shows_its_sweep(page)
 
 
+@pytest.mark.long
 def test_another_rule_and_momentum_against_step_size(page):
     page.field("rule").select_option("heavy_ball")
     page.until("document.querySelector('#explorer').explorer.S.c.axes.momentum !== undefined")
@@ -418,6 +422,7 @@ def test_at_the_grid_of_the_numbers_it_goes_no_deeper(page):
     assert_shows_its_sweep(page)
 
 
+@pytest.mark.long
 def test_too_much_is_said_on_the_page(page):
     page.field("Settings of the objective").fill('{"multiplicities": [200, 200]}')
     page.field("Settings of the objective").press("Tab")
