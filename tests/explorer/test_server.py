@@ -297,6 +297,15 @@ def test_settings_that_a_page_may_give_are_small_and_plain():
             questions.check_settings("rule", bad)
 
 
+def test_distances_are_in_units_of_the_coarsest_spacing():
+    """Two neighbours at 8, where doubles are 16 times as far apart as at 0.5."""
+    axis = np.array([0.5, 8.0, 8.0 + 2 * np.spacing(8.0)])
+    assert questions.ulps(axis) == 2.0
+    assert questions.ulps(axis[:1]) == np.inf and questions.ulps(np.array([1.0, 1.0])) == 0.0
+    single = np.array([1.0, 1.0 + 2.0**-23], np.float32)
+    assert questions.ulps(single) == 1.0
+
+
 def test_the_default_view_is_the_papers(client):
     assert PAPER == msgspec.to_builtins(VIEW)["objective"]
     context = explorer.context_of(None)

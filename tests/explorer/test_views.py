@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import cli, explorer
-from eos_jax.config import Configuration, Range
+from eos_jax import cli, config, explorer
+from eos_jax.config import Configuration, Deciding, Range
 from eos_jax.explorer import lines, views
 from tests.explorer.conftest import PAPER
 
@@ -59,6 +59,17 @@ def test_arrays_become_the_ranges_between_their_ends():
 
     with pytest.raises(ValueError, match="Argument `rule` must be one of"):
         views.of_arrays(own, axes, 50, eos.rules.from_optax(lambda eta: optax.sgd(eta)))
+
+
+def test_a_configuration_is_read_back_from_its_toml(tmp_path):
+    axes = {"x": Range(1, 2, 9, "log"), "y": [0.5, 1e-17], "eta": 0.1}
+    written = Configuration(
+        100, axes, PAPER, {"name": "heavy_ball", "momentum": 0.9},
+        Deciding(1e-9, longest_period=8), {"top": {"observer": "maximum", "measure": "loss"}},
+        every=3, keep=["loss"], sharpness=False, dtype="float32",
+    )  # fmt: skip
+    (tmp_path / "a.toml").write_text(config.as_toml(written))
+    assert config.load(tmp_path / "a.toml") == written
 
 
 @pytest.mark.parametrize(
