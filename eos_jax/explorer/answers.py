@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
-from eos_jax import config, machine, measures, objectives, observers, registry, rules
+from eos_jax import config, objectives, observers, registry, rules
 from eos_jax.config import Configuration, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.lines import as_python
@@ -58,7 +58,6 @@ def start(context: Context) -> dict[str, Any]:
         "objectives": _families(objectives.registry, _small),
         "rules": _families(rules.registry),
         "observers": _records(),
-        "measures": {n: m.long_name for n, m in measures.registry.items()},
         "outcomes": [
             {
                 "code": int(kind),
@@ -75,8 +74,6 @@ def start(context: Context) -> dict[str, Any]:
                    "lane_steps": questions.LANE_STEPS, "orbit": LONGEST_ORBIT},
         "store": None if context.store is None else stores.described(context.store),
         "computes": context.computes,
-        "cores": machine.cores(),
-        "version": eos.__version__,
     }  # fmt: skip
 
 
@@ -231,11 +228,9 @@ def picture(context: Context, asked: questions.Sheet, report: Report) -> bytes:
     """A window as a PNG with axes and a key, as `eos-jax plot` draws it."""
     from eos_jax import plots
 
-    kinds = {None: "outcome", "outcome": "outcome", "sharpness": "sharpness"}
-    kind = kinds.get(asked.variable, "map")
-    options: dict[str, Any] = (
-        {"variable": asked.variable, "log": asked.log} if kind == "map" else {}
-    )
+    options: dict[str, Any] = {"kind": asked.variable or "outcome"}
+    if options["kind"] not in ("outcome", "sharpness"):
+        options = {"kind": "map", "variable": asked.variable, "log": asked.log}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.png"
         plots.save(plots.draw(dataset_of(context, asked, report), **options), path)

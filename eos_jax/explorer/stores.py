@@ -29,10 +29,8 @@ def described(dataset: xr.Dataset) -> dict[str, Any]:
     check(dataset)
     return labels(dataset) | {
         "sizes": {str(d): dataset.sizes[d] for d in dataset.outcome.dims},
-        "chunks": list(dataset.outcome.encoding.get("chunks", dataset.outcome.shape)),
         "axes": {str(d): _ends(dataset, str(d)) for d in dataset.outcome.dims},
         "fixed": {str(n): v.values.tolist() for n, v in dataset.coords.items() if not v.dims},
-        "configuration": json.loads(dataset.attrs.get("configuration", "{}")),
     }
 
 

@@ -54,7 +54,7 @@ class Work:
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
-        self.done, self.lanes, self.began = 0.0, 0, None
+        self.done, self.began = 0.0, None
 
     @contextlib.contextmanager
     def alone(self, stopped: Callable[[], None]) -> Generator[Callable[[float], None]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import config, explorer
+from eos_jax import config, explorer, plots
 from eos_jax.config import Range
 from eos_jax.explorer import questions, server, work
 from tests.explorer.conftest import PAPER, VIEW, Client
@@ -114,9 +114,16 @@ def test_a_window_as_netcdf_and_as_a_picture(client, tmp_path):
     (tmp_path / "map.nc").write_bytes(found)
     with xr.open_dataset(tmp_path / "map.nc") as dataset:
         np.testing.assert_array_equal(dataset.steps, eos.sweep(**config.arguments(VIEW)).steps)
-    for variable in (None, "sharpness", "loss"):
-        status, found = client.ask("picture", {"configuration": VIEW, "variable": variable})
-        assert status == 200 and found.startswith(b"\x89PNG")
+    swept = eos.sweep(**config.arguments(VIEW))
+    for variable, options in (
+        (None, {"kind": "outcome"}),
+        ("sharpness", {"kind": "sharpness"}),
+        ("loss", {"kind": "map", "variable": "loss", "log": True}),
+    ):
+        asked = {"configuration": VIEW, "variable": variable, "log": variable == "loss"}
+        status, found = client.ask("picture", asked)
+        plots.save(plots.draw(swept, **options), tmp_path / "map.png")
+        assert status == 200 and found == (tmp_path / "map.png").read_bytes()
 
 
 def test_the_page_learns_every_registered_rule_and_small_objective(client):
