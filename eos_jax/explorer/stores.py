@@ -13,6 +13,9 @@ from eos_jax.explorer import questions
 from eos_jax.explorer.messages import described as labels
 from eos_jax.explorer.messages import packed
 
+_SAID = 1024
+"""Values along a dimension that are sent one by one, for a dimension that is held, at most."""
+
 
 def described(dataset: xr.Dataset) -> dict[str, Any]:
     """What a page needs to know of a store: dimensions, ends of their values, variables.
@@ -44,14 +47,15 @@ def check(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _ends(dataset, dim) -> dict[str, Any]:
-    """Values at the ends of a dimension, and whether they are evenly spaced in the logarithm."""
+    """Ends of a dimension, whether it is even in the logarithm, and its values if they are few."""
     if dim not in dataset.coords:
         return {"start": 0, "stop": dataset.sizes[dim] - 1, "log": False}
-    values = dataset[dim].values
+    values = dataset[dim].values.astype(float)
     first, last, count = float(values[0]), float(values[-1]), len(values)
     log = first > 0 and last > 0 and not np.allclose(values, np.linspace(first, last, count))
     log = log and np.allclose(values, np.geomspace(first, last, count))
-    return {"start": first, "stop": last, "log": bool(log)}
+    ends = {"start": first, "stop": last, "log": bool(log)}
+    return ends | ({"values": values.tolist()} if count <= _SAID else {})
 
 
 def piece(
@@ -115,11 +119,14 @@ def system_of(dataset: xr.Dataset) -> Configuration | None:
     """The configuration to compute a store's orbits with, where registries know its names."""
     recorded = json.loads(dataset.attrs.get("configuration", "{}"))
     try:
-        objective = {n: v for n, v in recorded["objective"].items() if n != "floor"}
+        objective, rule = (
+            {n: v for n, v in recorded[key].items() if n != "floor" and v is not None}
+            for key in ("objective", "rule")
+        )
         axes = {n: float(dataset[n].values.ravel()[0]) for n in recorded["axes"] if n in dataset}
         stop = recorded["stop"] or False
         asked = {"steps": recorded["steps"], "axes": axes, "objective": objective,
-                 "rule": recorded["rule"], "dtype": recorded["dtype"], "stop": stop}  # fmt: skip
+                 "rule": rule, "dtype": recorded["dtype"], "stop": stop}  # fmt: skip
         found = msgspec.convert(asked, Configuration)
         questions.arguments_of_point(found, None)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError):

@@ -509,6 +509,28 @@ def test_the_widget_shows_the_same(browser):
 
 
 @pytest.mark.long
+def test_a_store_of_three_dimensions(browser, tmp_path):
+    """What is held is chosen by its index; the orbit is of the lane that is shown."""
+    axes = {"x": np.linspace(2, 4, 20), "eta": np.geomspace(0.02, 0.4, 16), "y": [0.2, 0.3, 0.5]}
+    paper = eos.objectives.scalar_product((2, 2))
+    whole = eos.sweep(paper, axes, 3000, out=tmp_path / "s")
+    with explorer.serve(explorer.context_of(tmp_path / "s")) as server:
+        page = Page(browser.new_page(viewport=SIZE), server.address).open()
+        page.field("y, index").fill("2")
+        page.field("y, index").press("Tab")
+        page.idle()
+        part = whole.isel(y=2)
+        np.testing.assert_array_equal(page.picture()["steps"], part.steps.values.ravel())
+        page.tab.mouse.click(*page.at(0.3, 0.4))
+        page.until("!!document.querySelector('#explorer').explorer.orbit")
+        lane = part.sel(**page.look("E.S.start"))
+        assert page.look("E.orbit.orbit.y_orbit[0]") == 0.5
+        assert page.look("E.orbit.steps") == int(lane.steps)
+        assert page.troubles == []
+        page.tab.close()
+
+
+@pytest.mark.long
 def test_how_long_a_zoom_takes(browser, record_property):
     """Medians of twenty zooms of figure 7a, for the log; no limit is set on a shared machine."""
     begun = time.perf_counter()

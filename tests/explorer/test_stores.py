@@ -55,7 +55,9 @@ def test_parts_that_are_not_there_are_refused(looker, ranges, more, words):
 def test_the_page_learns_what_the_store_holds_and_can_run_its_orbits(looker, store):
     _, known = looker.ask("start")
     assert known["store"]["sizes"] == {"x": 40, "y": 24}
-    assert known["store"]["axes"]["x"] == {"start": 3.0, "stop": 3.4, "log": False}
+    axis = known["store"]["axes"]["x"]
+    assert (axis["start"], axis["stop"], axis["log"]) == (3.0, 3.4, False)
+    assert axis["values"] == eos.open(store).x.values.tolist()
     assert known["store"]["fixed"]["eta"] == 0.2 and known["computes"]
     x, y = (float(eos.open(store)[n][7]) for n in ("x", "y"))
     question = {"configuration": known["configuration"], "start": {"x": x, "y": y}}
