@@ -270,4 +270,4 @@ def warm(context: Context) -> None:
     """Compile what the first view needs, before a page asks for it."""
     first = context.first
     if context.store is None:
-        window(context, questions.Window(first, 64), lambda lanes: None)
+        window(context, questions.Window(first, 8), lambda lanes: None)  # what is asked first
