@@ -95,3 +95,10 @@ def test_the_commands_of_a_page_run(tmp_path, monkeypatch):
     (tmp_path / "own.toml").write_text(blocks(page, "toml")[0])
     cli.main(["sweep", "own.toml", "--out", "own.zarr"])
     assert {"peak", "threshold"} <= set(eos.open("own.zarr").data_vars)
+
+
+def test_the_version_is_the_same_everywhere():
+    (cited,) = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    changed = re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    (declared,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert cited == changed == declared
