@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # all of them, or for example TESTS=tests/theory
 TESTS ?=
 
-.PHONY: demo test test-fast test-long claims mutants check format benchmark clean
+.PHONY: demo docs test test-fast test-long claims mutants check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
 $(VENV)/ready: pyproject.toml
@@ -52,5 +52,12 @@ benchmark: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
+# the site, into build/docs: runs the gallery's scripts and the guide's code; warnings are errors
+docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs,export]'
+	$(BIN)/python -m pytest -m '' tests/test_docs.py
+	$(BIN)/sphinx-build -W --keep-going docs build/docs
+
 clean:
+	rm -rf docs/gallery docs/generated docs/reference
 	rm -rf .venv .venv-newest demo build dist .pytest_cache .ruff_cache

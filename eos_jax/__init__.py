@@ -22,6 +22,8 @@ _LATER = ("analysis", "plots", "theory")  # imported when first used: they bring
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"eos_jax.{name}")
+    if name == "explore":
+        return importlib.import_module("eos_jax.explorer.notebook").explore
     raise AttributeError(f"module 'eos_jax' has no attribute {name!r}")
 
 
@@ -31,6 +33,7 @@ __all__ = [
     "__version__",
     "along",
     "analysis",
+    "explore",
     "gradient",
     "hessian",
     "hessian_vector_product",

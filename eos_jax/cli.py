@@ -9,7 +9,9 @@ import json
 import re
 import signal
 import sys
+import threading
 import types
+import webbrowser
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ import xarray as xr
 from eos_jax.machine import cores, set_process_flags
 from eos_jax.objectives import Objective, from_function
 from eos_jax.outcomes import Outcome
+from eos_jax.results.provenance import package_version
 
 
 def sweep(
@@ -115,6 +118,37 @@ def _selection(text: str) -> tuple[str, Any]:
     if len(parts) == 2 and numbers is parts:
         raise ValueError(f"Option --sel: ends must be numbers, but got {text!r}.")
     return dim.strip(), numbers[0] if len(parts) == 1 else slice(*numbers)
+
+
+def explore(
+    what: Annotated[Path | None, tyro.conf.Positional] = None,
+    set: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: B006
+    objective: str | None = None,
+    port: int = 0,
+    browser: bool = True,
+) -> None:
+    """Open a page to zoom into a map, and to see the orbit of any start in it.
+
+    The page is served on this machine alone, at an address with a token, until Ctrl-C.
+
+    Args:
+        what: TOML file of a sweep, or a result of `eos-jax sweep`; by default figure 7a of the
+            paper.
+        set: change a key of the configuration, e.g. --set steps=1000. May be repeated.
+        objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's.
+        port: of 127.0.0.1; a free one by default.
+        browser: whether to open the page in your browser.
+    """
+    from eos_jax import explorer
+
+    own = load_objective(objective) if objective else None
+    with explorer.serve(explorer.context_of(what, set, own), port) as server:
+        print(f"exploring at {server.address}\nCtrl-C ends it", flush=True)
+        server.prepare()
+        if browser:
+            webbrowser.open(server.address)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def export(store: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
@@ -360,6 +394,7 @@ def load_objective(place: str) -> Objective:
 COMMANDS = {
     "sweep": sweep,
     "plot": plot,
+    "explore": explore,
     "export": export,
     "reproduce": reproduce,
     "info": info,
@@ -390,6 +425,9 @@ def _interrupted(*_):
 
 
 def _parse_and_run(arguments):
+    if arguments == ["--version"]:
+        print(f"eos_jax {package_version('eos_jax')}")
+        return
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):

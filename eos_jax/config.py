@@ -5,6 +5,7 @@ A configuration is plain data: unknown keys are refused, nothing in it is execut
 option.
 """
 
+import json
 import math
 import re
 import tomllib
@@ -117,12 +118,27 @@ def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
         raise ValueError(f"{path}: not a text file in UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not valid TOML: {error}.") from None
+    return changed(raw, changes, f"{path}: ")
+
+
+def changed(raw: dict[str, Any], changes: Sequence[str], where: str = "") -> Configuration:
+    """A configuration from plain data, with some keys changed; raises as `load` does.
+
+    Args:
+      raw: what a TOML file holds; it is changed.
+      changes: as in `load`.
+      where: what messages begin with.
+
+    Example:
+      >>> changed({"axes": {"eta": 0.1}, "steps": 5}, ["axes.eta=0.2"]).axes
+      {'eta': 0.2}
+    """
     for change in changes:
         _apply(raw, change)
     try:
         return msgspec.convert(raw, Configuration)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{path}: {_explain(str(error), raw)}") from None
+        raise ValueError(f"{where}{_explain(str(error), raw)}") from None
 
 
 def _apply(raw: dict[str, Any], change: str) -> None:
@@ -184,6 +200,9 @@ def _fits_axis(value) -> bool:
 
 def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | float:
     """The numbers of one axis."""
+    if name == "seed" and not isinstance(axis, Range):
+        whole = np.asarray(axis).astype(np.int64)
+        return whole if np.array_equal(whole, axis) else np.asarray(axis, float)
     if isinstance(axis, float | int):
         return float(axis)
     if isinstance(axis, list):
@@ -286,6 +305,56 @@ def run(
     written = {name for name, value in defaults.items() if getattr(configuration, name) != value}
     chosen = {name: value for name, value in given.items() if name in written | {"objective"}}
     return analysis.run(configuration.analysis, chosen, **more)
+
+
+def as_toml(configuration: Configuration) -> str:
+    """A configuration as TOML, which `load` reads back as the same.
+
+    Args:
+      configuration: the configuration; what is as by default is left out.
+
+    Returns:
+      The text.
+
+    Example:
+      >>> axes = {"x": Range(2.0, 3.0, 5), "y": 0.4, "eta": 0.2}
+      >>> objective = {"name": "scalar_product", "multiplicities": [2, 2]}
+      >>> print(as_toml(Configuration(100, axes, objective)))
+      steps = 100
+      <BLANKLINE>
+      [axes]
+      x = { start = 2.0, stop = 3.0, num = 5 }
+      y = 0.4
+      eta = 0.2
+      <BLANKLINE>
+      [objective]
+      name = "scalar_product"
+      multiplicities = [2, 2]
+    """
+    given = {
+        field.name: msgspec.to_builtins(value)
+        for field in msgspec.structs.fields(configuration)
+        if (value := getattr(configuration, field.name)) != field.default
+    }
+    for axis in given["axes"].values():
+        if isinstance(axis, dict) and axis["spacing"] == "linear":
+            del axis["spacing"]
+    plain = [f"{n} = {_toml(v)}" for n, v in given.items() if not isinstance(v, dict)]
+    tables = [
+        "\n".join([f"[{name}]", *(f"{n} = {_toml(v)}" for n, v in table.items() if v is not None)])
+        for name, table in given.items()
+        if isinstance(table, dict)
+    ]
+    return "\n\n".join(["\n".join(plain), *tables])
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it; tables inline."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{n} = {_toml(v)}" for n, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)  # text, whole numbers and truth are written alike in both
 
 
 def rule_of(named: dict[str, Any] | None) -> Rule:

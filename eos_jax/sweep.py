@@ -48,7 +48,7 @@ def sweep(
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     engine: str = "auto",
-    progress: bool | None = None,
+    progress: bool | Callable[[float], Any] | None = None,
 ) -> xr.Dataset:
     """Run every start with every set of hyperparameters until its fate is decided.
 
@@ -78,7 +78,8 @@ def sweep(
       engine: "registers" runs steps that are lists of scalar operations as machine code of the
         CPU, "plain" runs anything by XLA; "auto" takes registers where it can. Which one ran, and
         why, is in the attributes.
-      progress: show a progress bar; by default on a terminal or in a notebook.
+      progress: show a progress bar; by default on a terminal or in a notebook. A function is
+        called instead with numbers of lanes as they are done; what it raises stops the sweep.
 
     Returns:
       A dataset with dimensions in the order of the axes and, per lane, `outcome` (see
@@ -231,9 +232,10 @@ def _run(job, words, out, force, tile, devices, progress, engine="auto") -> xr.D
         unit="lane",
         unit_scale=True,
         delay=0.5,
-        disable=None if progress is None else not progress,
+        disable=None if progress is None else callable(progress) or not progress,
     ) as bar:
-        threads.run(job, pending, math.prod(block), write, bar.update, workers)
+        report = progress if callable(progress) else bar.update
+        threads.run(job, pending, math.prod(block), write, report, workers)
     below.warn()
     return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
 

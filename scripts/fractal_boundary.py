@@ -1,4 +1,8 @@
-"""How rough the boundary between converging and diverging starts is: Zhu et al. 2023, figure 7a.
+"""
+The dimension of a boundary
+===========================
+
+How rough the boundary between converging and diverging starts is: Zhu et al. 2023, figure 7a.
 
 Run:  python scripts/fractal_boundary.py
 """

@@ -1,6 +1,10 @@
-"""The road to chaos of gradient descent on four balanced scalars, with Feigenbaum's ratios.
+"""
+The road to chaos, with Feigenbaum's ratios
+===========================================
 
-Copy, change the objective, run:  python scripts/orbit_diagram.py
+Gradient descent on four balanced scalars, one density for each step size, doublings marked.
+
+Run:  python scripts/orbit_diagram.py
 """
 
 import numpy as np

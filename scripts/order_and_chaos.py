@@ -1,4 +1,8 @@
-"""Where heavy ball on four balanced scalars is chaotic: Lyapunov exponents over two axes.
+"""
+Order and chaos over step size and momentum
+===========================================
+
+Where heavy ball on four balanced scalars is chaotic: Lyapunov exponents over two axes.
 
 Run:  python scripts/order_and_chaos.py
 """

@@ -1,6 +1,12 @@
-"""The sharpness that gradient descent ends at, from a grid of starts: Zhu et al. 2023, figure 2b.
+"""
+The sharpness that gradient descent ends at
+===========================================
 
-Copy, change the objective or the box, run:  python scripts/sharpness_map.py
+From a grid of starts: those in the orange region end just below 2/eta, whatever they began with.
+
+Source: Zhu et al. 2023, figure 2b.
+
+Run:  python scripts/sharpness_map.py
 """
 
 import numpy as np

@@ -1,4 +1,8 @@
-"""A sweep over step size and start: where orbits converge, and how sharp they end.
+"""
+Step size against start
+=======================
+
+A sweep over both: where orbits converge, and how sharp they end.
 
 Run:  python scripts/step_size_and_start.py
 """

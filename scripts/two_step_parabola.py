@@ -1,7 +1,11 @@
-"""One orbit in the paper's coordinates (a, b), on the parabola that every orbit falls onto.
+"""
+The two-step parabola
+=====================
 
-Every second step traces a smooth curve; once it is near the minima it lies on
-b^2 = a k / 2 + k^4 / 16, k = sqrt(eta).  Run:  python scripts/two_step_parabola.py
+One orbit in the paper's coordinates (a, b). Every second step traces a smooth curve; once it is
+near the minima it lies on b^2 = a k / 2 + k^4 / 16, k = sqrt(eta), as every orbit does.
+
+Run:  python scripts/two_step_parabola.py
 """
 
 import numpy as np

@@ -771,6 +771,40 @@ MUTANTS = (
         "digits_of_a_residual", "analysis/digits.py", "mu = Decimal(target)",
         "mu = Decimal(target) * (1 + Decimal(10) ** -25)", (), ("tests/analysis/test_digits.py",),
     ),
+    # of the explorer no claim speaks: its tests must notice
+    Mutant(
+        "coarse_pixels_elsewhere", "explorer/questions.py", "values[part // 2 :: part]",
+        "values[::part]", (), ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "page_without_token", "explorer/server.py", "if not (known and slash", "if not (slash",
+        (), ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "page_of_any_host", "explorer/server.py",
+        'and self.headers.get("Host") in self.server.hosts', "", (),
+        ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "pixels_without_limit", "explorer/questions.py", "PIXELS = 2**20", "PIXELS = 2**40", (),
+        ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "paths_from_a_browser", "explorer/questions.py", "not value.isidentifier()",
+        "not value", (), ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "store_pieces_transposed", "explorer/stores.py", ".transpose(*asked.ranges)", "", (),
+        ("tests/explorer/test_stores.py",),
+    ),
+    Mutant(
+        "ulp_of_the_least", "explorer/questions.py", "np.spacing(np.max(", "np.spacing(np.min(", (),
+        ("tests/explorer/test_server.py", "eos_jax/explorer/questions.py"),
+    ),
+    Mutant(
+        "toml_without_spacing", "config.py", 'axis["spacing"] == "linear"', 'axis["spacing"]', (),
+        ("tests/explorer/test_views.py",),
+    ),
 )  # fmt: skip
 
 

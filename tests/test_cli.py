@@ -523,3 +523,12 @@ def test_configurations_are_not_code(config, tmp_path):
         with pytest.raises(SystemExit):
             cli.main(["sweep", str(config), "--out", str(tmp_path / "out")])
     assert not marker.exists()
+
+
+def test_its_version_and_as_a_module():
+    for command in (["--version"], ["--help"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "eos_jax", *command], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert (eos.__version__ if command == ["--version"] else "explore") in done.stdout

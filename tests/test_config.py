@@ -188,3 +188,18 @@ def test_nothing_in_a_configuration_is_executed(load, tmp_path):
         with pytest.raises(ValueError):
             config.arguments(load(TEXT, [change]))
     assert not marker.exists()
+
+
+def test_seeds_are_whole_numbers(tmp_path):
+    path = tmp_path / "noise.toml"
+    path.write_text("""
+        steps = 20
+        objective = { name = "scalar_product", multiplicities = [2, 2] }
+        rule = { name = "gradient_noise", sigma = 0.1 }
+        axes = { x = 2.0, y = 0.5, eta = 0.1, seed = [3, 4, 5] }
+    """)
+    settings = config.arguments(config.load(path))
+    assert settings["axes"]["seed"].dtype.kind == "i"
+    assert eos.sweep(**settings).sizes["seed"] == 3
+    with pytest.raises(ValueError, match="whole numbers"):
+        eos.sweep(**config.arguments(config.load(path, ["axes.seed=0.5"])))

@@ -15,7 +15,7 @@ ROOMS = (
     "machine", "loops", "tangents", "observers", "outcomes", "returns", "simulate", "run",
     "results", "sweep",
     "",  # the package itself: what users see of the rooms above
-    "analysis", "theory", "plots", "paper", "config", "cli",
+    "analysis", "theory", "plots", "paper", "config", "explorer", "cli", "__main__",
 )  # fmt: skip
 """From above to below; data walk through them in this order."""
 

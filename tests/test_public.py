@@ -15,9 +15,9 @@ import xarray as xr
 import eos_jax as eos
 
 SURFACE = {
-    "": """Outcome Stop __version__ along analysis gradient hessian hessian_vector_product iterate
-        loss measures objectives observers open orbits plots rules set_process_flags sharpness
-        simulate sweep theory""",
+    "": """Outcome Stop __version__ along analysis explore gradient hessian hessian_vector_product
+        iterate loss measures objectives observers open orbits plots rules set_process_flags
+        sharpness simulate sweep theory""",
     "objectives": """Family Objective Parameters deep_linear_network discover flatten from_function
         from_pytree fully_connected function_of_product gradient lift loss make quadratic_regression
         rank_one_factorization register registry scalar_product self_stabilization unflatten

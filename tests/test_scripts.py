@@ -1,5 +1,6 @@
 """The scripts run as they stand, here with fewer points, and write what they say."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,6 +13,21 @@ SMALL = {
     "fractal_boundary": [("1024", "512"), ("20_000", "500"), ("10_000", "1_000")],
     "orbit_diagram": [("1500", "40"), ("10_000", "1_000"), ("2000", "500"), ("0.45, 8", "0.45, 4")],
     "order_and_chaos": [("300", "16"), ("3_000", "200")],
+    "bifurcation": [("600", "60"), ("4_000", "400")],
+    "catapult": [],
+    "facets": [("160", "24"), ("5_000", "500")],
+    "gradients": [],
+    "heavy_ball_and_adam": [("200", "24"), ("5_000", "500")],
+    "histogram": [("300", "60"), ("20_000", "3_000")],
+    "label_noise": [("1000", "20"), ("2_000", "400")],
+    "own_data": [("3_000", "300")],
+    "own_loss": [("256", "24")],
+    "own_observer": [("200", "24")],
+    "own_rule": [("200", "24"), ("5_000", "500")],
+    "recording": [("256", "24")],
+    "threshold_against_eta": [("400", "40")],
+    "trust": [("192", "32"), ("5_000", "500")],
+    "zooms": [("4_000", "1_000")],
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
     "trainability": [("256", "12"), ("500, rule", "50, rule")],
@@ -19,17 +35,33 @@ SMALL = {
 }
 """Numbers that are changed: what a reader would do to try a script out."""
 
-LONG = {"fractal_boundary", "order_and_chaos"}
-"""Scripts of calls that other tests make, run by `make test-long`."""
-
 
 def test_every_script_is_tried():
     assert set(SMALL) == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
-@pytest.mark.slow
+USUAL = {
+    "orbit_diagram",
+    "sharpness_map",
+    "step_size_and_start",
+    "trainability",
+    "two_step_parabola",
+}
+"""Those that are tried every time; `make docs` runs all as they stand."""
+
+
+def test_a_script_is_short():
+    """At most thirty statements and lines of them, without what is imported and said."""
+    for path in SCRIPTS.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        own = [node for node in tree.body[1:] if not isinstance(node, ast.Import | ast.ImportFrom)]
+        lines = sum(node.end_lineno - node.lineno + 1 for node in own)
+        assert lines <= 30, f"{path.stem} has {lines} lines"
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.long] if n in LONG else []) for n in SMALL]
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in USUAL else pytest.mark.long) for n in SMALL],
 )
 def test_a_script_runs(name, tmp_path):
     text = (SCRIPTS / f"{name}.py").read_text()

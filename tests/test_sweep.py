@@ -619,3 +619,19 @@ def test_orbits_of_parameters_that_are_arrays():
     found = eos.orbits(obj, {"v": np.array([[1.0, 2.0], [3.0, 4.0]]), "eta": 0.5}, 3)
     assert found.v_orbit.dims[:2] == ("v", "step")
     np.testing.assert_array_equal(found.v_orbit[1, :, 1], [4.0, 2.0, 1.0, 0.5])
+
+
+def test_progress_may_be_a_function_which_sees_every_lane_and_may_stop(paper):
+    axes = {"x": np.linspace(2, 3.4, 40), "y": np.linspace(0.1, 0.5, 40), "eta": 0.2}
+    seen = []
+    eos.sweep(paper, axes, 2000, progress=seen.append)
+    assert sum(seen) == pytest.approx(1600, abs=1e-6) and min(seen) >= 0
+
+    class Enough(Exception):
+        pass
+
+    def stops(lanes):
+        raise Enough
+
+    with pytest.raises(Enough):
+        eos.sweep(paper, axes, 2000, progress=stops)

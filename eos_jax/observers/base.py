@@ -72,6 +72,11 @@ class Observer:
     labels: Label | Mapping[str, Label] = field(default_factory=Label)
     by_index: bool = False
 
+    def __repr__(self) -> str:
+        """What it records, in words."""
+        labels = self.labels.items() if isinstance(self.labels, Mapping) else [("", self.labels)]
+        return f"Observer({', '.join(label.long_name or name for name, label in labels)})"
+
 
 Factory = Callable[..., Observer]
 

@@ -130,12 +130,12 @@ def outcome_map(
 def _fate(data: xr.Dataset, kind: Outcome) -> Layer:
     """The lanes of one fate, shaded by the step where that says something."""
     mine, name = data.outcome == kind, kind.name.lower()
-    if kind not in _SHADES or "steps" not in data or not bool(mine.any()):
+    if kind not in SHADES or "steps" not in data or not bool(mine.any()):
         return Layer(name, mask(mine), OUTCOME_COLOURS[kind])
     steps = np.maximum(data.steps, 1).where(mine)
     low, high = np.nanquantile(steps.values, [0.005, 0.995])
     high = max(high, low * 1.1)
-    return Layer(f"steps until {name}", steps, _SHADES[kind], LogNorm(low, high), (low, high))
+    return Layer(f"steps until {name}", steps, SHADES[kind], LogNorm(low, high), (low, high))
 
 
 def _middle(name: str) -> Colormap:
@@ -143,7 +143,8 @@ def _middle(name: str) -> Colormap:
     return ListedColormap(matplotlib.colormaps[name](np.linspace(0.27, 0.93, 256)))
 
 
-_SHADES = {Outcome.CONVERGED: _middle("Blues"), Outcome.DIVERGED: _middle("Oranges")}
+SHADES = {Outcome.CONVERGED: _middle("Blues"), Outcome.DIVERGED: _middle("Oranges")}
+"""Colours of fates by the step at which they were decided."""
 
 
 @register("map", {"outcome": ()}, rank=30)

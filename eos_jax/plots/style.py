@@ -81,7 +81,7 @@ class Figure(matplotlib.figure.Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        with style():
+        with style(), np.errstate(over="ignore"):
             self.savefig(buffer, format="png", dpi=STYLE["figure.dpi"])
         return buffer.getvalue()
 
@@ -145,7 +145,8 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> None:
     if Path(path).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"A picture must end in .png, .pdf or .svg, but got `{path}`.")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with style():
+    # losses of diverged orbits may overflow in matplotlib's scales: they have the end's colour
+    with style(), np.errstate(over="ignore"):
         figure.savefig(path, dpi=STYLE["savefig.dpi"])
 
 

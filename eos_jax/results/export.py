@@ -55,7 +55,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
 
 def _netcdf(dataset: xr.Dataset, path: Path) -> None:
     """NetCDF 4 where h5netcdf is installed, else NetCDF 3 by SciPy; a variable at a time."""
-    engine: Any = next((e for e in ("h5netcdf", "scipy") if importlib.util.find_spec(e)), None)
+    needs = {"h5netcdf": ("h5netcdf", "h5py"), "scipy": ("scipy",)}
+    engine: Any = next((e for e in needs if all(map(importlib.util.find_spec, needs[e]))), None)
     if engine is None:
         raise ValueError("NetCDF needs h5netcdf: install eos_jax[export].")
     try:
