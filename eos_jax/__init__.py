@@ -16,7 +16,8 @@ from eos_jax.sweep import orbits, sweep
 
 __version__ = _package_version("eos_jax")
 
-_LATER = ("analysis", "plots", "theory")  # imported when first used: they bring more packages
+# imported when first used: they bring more packages
+_LATER = ("analysis", "flows", "plots", "theory")
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "along",
     "analysis",
+    "flows",
     "gradient",
     "hessian",
     "hessian_vector_product",
