@@ -5,15 +5,17 @@ A claim that turned out wrong is here in the form that is true, with the wrong o
 """
 
 import importlib
+import importlib.util
 import time
 from collections.abc import Iterable, Iterator
 
 from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
 TOPICS = (
-    "theorems", "errata", "plain_loop", "sharpness", "chaos", "neighbours", "optimizers", "traps",
+    "theorems", "errata", "plain_loop", "sharpness", "chaos", "neighbours", "optimizers", "rules",
+    *(("flows",) if importlib.util.find_spec("diffrax") else ()), "traps",
 )  # fmt: skip
-"""The files, in the order in which their claims are listed."""
+"""The files, in the order in which their claims are listed; those of flows need diffrax."""
 
 for _topic in TOPICS:
     importlib.import_module(f"{__name__}.{_topic}")

@@ -1,0 +1,271 @@
+"""Rules beyond momentum: where they leave a minimum, where the paper's model ends under them."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import eos_jax as eos
+from eos_jax import measures
+from eos_jax.analysis.extrapolation import richardson
+from eos_jax.objectives.fully_connected import initial_parameters
+from eos_jax.paper.claims.base import Measurement, claim, interval, number, predicate
+from eos_jax.paper.claims.runs import COUPLED, final_gap
+from eos_jax.theory import from_cd
+
+
+def _bowl(x):
+    return x * x / 2
+
+
+_BOWL = eos.objectives.from_function(_bowl, name="bowl", floor=0.0)
+_LANES = 64
+
+
+def _edge(rule, expected: float, **hyper) -> Measurement:
+    """Where orbits on x^2/2 turn from decay to growth, in all step sizes times a factor, against 1.
+
+    After 20,000 steps from x = 1 a multiplier that is off 1 by a spacing of the factors has moved
+    |x| by more than a factor of ten. The dataset's threshold there must be the sharpness, 1.
+    """
+    factors = np.linspace(0.99, 1.01, _LANES)
+    etas = {n: v * factors * expected for n, v in hyper.items() if n.startswith("eta")}
+    axes = {"x": 1.0, **hyper, **etas}
+    ends = eos.sweep(_BOWL, axes, 20_000, rule=rule, stop=None, combine="zip")
+    grows = ~(np.abs(ends.x_final.values) < 1)
+    if grows.all() or not grows.any():
+        return Measurement(1.0, "no turn", math.inf, 1e-3)
+    first = int(np.argmax(grows))
+    found = float((factors[first - 1] + factors[first]) / 2)
+    own = float(np.interp(found, factors, ends.threshold.values))
+    note = (
+        "the factor on the step sizes predicted at which orbits turn from decay to growth; the "
+        f"dataset's threshold there is {own:.6f}, the sharpness 1; tolerance: three spacings"
+    )
+    return Measurement(1.0, found, max(abs(found - 1), abs(own - 1)), 1e-3, note)
+
+
+@claim(
+    statement="averaged momentum, b = 0.9, leaves x^2/2 at the sharpness (2/eta)(1 + b)/(1 - b)",
+    source="Cohen et al. 2022",
+)
+def averaged_momentum_threshold(quick: bool) -> Measurement:
+    """The rule on a parabola about eta = 38."""
+    return _edge(eos.rules.averaged_momentum(0.9), 38.0, eta=1.0)
+
+
+@claim(
+    statement="decoupled weight decay, heavy ball: a minimum is left at (2 - eta w)(1 + b)/eta",
+    source="derived; linear filters",
+)
+def decoupled_decay_threshold(quick: bool) -> Measurement:
+    """b = 0.5 and w = 0.3: (2 - 0.3 eta) 1.5 = eta."""
+    return _edge(eos.rules.decayed_heavy_ball(0.5, 0.3), 3 / 1.45, eta=1.0)
+
+
+@claim(
+    statement="coupled weight decay, heavy ball: a minimum is left at 2 (1 + b)/eta - w",
+    source="derived",
+)
+def coupled_decay_threshold(quick: bool) -> Measurement:
+    """b = 0.5 and w = 0.3: 3/eta = 1.3."""
+    return _edge(eos.rules.decayed_heavy_ball(0.5, 0.3, coupled=True), 3 / 1.3, eta=1.0)
+
+
+@claim(
+    statement="SAM without the norm leaves a minimum at l (1 + rho l) = 2/eta",
+    source="derived; Long and Bartlett 2023 with the norm",
+)
+def sam_without_norm_threshold(quick: bool) -> Measurement:
+    """rho = 0.4: eta = 2/1.4."""
+    return _edge(eos.rules.sam(0.4, normalised=False), 2 / 1.4, eta=1.0)
+
+
+@claim(
+    statement="step sizes a, b in turn, (a + b)^2 < 8 a b: a minimum is left at 1/a + 1/b",
+    source="derived",
+)
+def cycle_of_two_alike_threshold(quick: bool) -> Measurement:
+    """b = 2 a: the product (1 - a l)(1 - b l) reaches 1 at a = 3/2."""
+    return _edge(eos.rules.cyclic_gradient_descent(), 1.5, eta_A=1.0, eta_B=2.0)
+
+
+@claim(
+    statement="step sizes a, b in turn, (a + b)^2 > 8 a b: left where 2 - (a + b) l + a b l^2 = 0",
+    source="derived",
+)
+def cycle_of_two_apart_threshold(quick: bool) -> Measurement:
+    """b = 10 a: the product reaches -1 at a = (11 - sqrt(121 - 80))/20."""
+    rule = eos.rules.cyclic_gradient_descent()
+    return _edge(rule, (11 - math.sqrt(41)) / 20, eta_A=1.0, eta_B=10.0)
+
+
+@claim(
+    statement="SAM on x^2/2 settles on a bounce of |x| = eta rho/(2 - eta): no minimum is stable",
+    source="derived; Long and Bartlett 2023",
+)
+def sam_bounces(quick: bool) -> Measurement:
+    """The last two points of orbits at three radii."""
+    eta, rho = 0.5, np.array([0.01, 0.1, 1.0])
+    axes = {"x": 1.3, "eta": eta, "rho": rho}
+    late = eos.orbits(_BOWL, axes, 500, rule="sam", record=("x",), last=2).x_orbit.values
+    expected = eta * rho / (2 - eta)
+    turns = np.all(late[..., 0] * late[..., 1] < 0)
+    error = np.max(np.abs(np.abs(late) / expected[:, None] - 1)) if turns else math.inf
+    return Measurement(str(expected.round(6)), str(np.abs(late[:, 0])), float(error), 1e-9)
+
+
+@claim(
+    statement="on x^2/2 normalised GD settles on +-eta/2, GD on sqrt(L) on +-eta sqrt(1/8)",
+    source="derived; Arora et al. 2022",
+)
+def fixed_lengths_and_their_cycles(quick: bool) -> Measurement:
+    """Lengths of late steps: eta and eta sqrt(1/2)."""
+    eta, lengths = 0.01, []
+    for rule in ("normalised_gradient_descent", "root_gradient_descent"):
+        axes = {"x": 0.3037, "eta": eta}
+        late = eos.orbits(_BOWL, axes, 300, rule=rule, record=("x",), last=2).x_orbit.values
+        lengths.append(float(np.abs(late[..., 1] - late[..., 0]).ravel()[0] / eta))
+    expected = np.array([1.0, 0.5**0.5])
+    error = float(np.max(np.abs(np.array(lengths) / expected - 1)))
+    return Measurement(str(expected.round(6)), str(np.round(lengths, 9)), error, 1e-9)
+
+
+def _gap_law(rule, beta: float, effective: float, coefficient: float, quick: bool) -> Measurement:
+    """(Threshold - S)/eta at the end on the paper's model, carried to eta = 0 in powers of eta^2.
+
+    Orbits flip like those of gradient descent with the step size eta H(-1), H the transfer
+    function of the gradients' filter; they drift along the valley by H(1), and |b| grows at
+    1/(1 + 2 H'(-1)/H(-1)) of its pace. So the parabola ends at the gap
+    (eta/2) H(1) (1 + 2 H'(-1)/H(-1)) instead of eta H(-1)/2.
+    """
+    etas = np.array([0.2, 0.1]) if quick else np.array([0.2, 0.1, 0.05])
+    etas = etas / effective  # the same flips
+    threshold = 2 / (effective * etas)
+    s = threshold / 2 * 1.04  # x^2 + y^2
+    x, y = from_cd((s**2 - 4) ** 0.25, 1 + 1e-3)
+    axes = {"x": x, "y": y, "eta": etas, "momentum": beta}
+    ds = eos.sweep(COUPLED, axes, 100_000, combine="zip", rule=rule, stop=eos.Stop(1e-22))
+    ends = {name: ds[f"{name}_final"].values for name in "xy"}
+    gaps = (threshold - (2 / etas - final_gap(COUPLED, ends, etas))) / etas
+    limit = richardson(gaps, ratio=2, order=2, spacing=2)
+    settled = bool(np.all(ds.outcome.values == eos.Outcome.CONVERGED))
+    settled &= bool(np.allclose(ds.threshold.values, threshold, rtol=1e-12))
+    error = abs(limit.value / coefficient - 1) if settled else math.inf
+    note = f"gap/eta = {gaps.round(6).tolist()} at eta = {etas.round(4).tolist()}"
+    return Measurement(coefficient, limit.value, error, 5e-3 if quick else 5e-4, note)
+
+
+@claim(
+    statement="Nesterov ends eta (1 + 3 b)/(2 (1 - b^2)(1 + 2 b)) + O(eta^3) below its threshold",
+    source="derived; the threshold, Cohen et al. 2021",
+)
+def nesterov_gap_law(quick: bool) -> Measurement:
+    """b = 0.5: H(-1) = 4/3, H(1) = 2, H'(-1) = -1/9."""
+    b = 0.5
+    coefficient = (1 + 3 * b) / (2 * (1 - b * b) * (1 + 2 * b))
+    return _gap_law("nesterov", b, (1 + 2 * b) / (1 + b), coefficient, quick)
+
+
+@claim(
+    statement="averaged momentum ends eta (1 - b)/(2 (1 + b)) + O(eta^3) below its threshold",
+    source="derived",
+)
+def averaged_momentum_gap_law(quick: bool) -> Measurement:
+    """b = 0.5: H(-1) = 1/3, H(1) = 1, H'(-1) = -2/9; heavy ball with eta/2."""
+    b = 0.5
+    return _gap_law("averaged_momentum", b, (1 - b) / (1 + b), (1 - b) / (2 * (1 + b)), quick)
+
+
+@claim(
+    statement="4 scalars, step sizes a, b in turn: S ends just under 1/a + 1/b",
+    source="derived",
+)
+def cycle_of_two_ends_at_its_threshold(quick: bool) -> Measurement:
+    """a = 0.16 and b = 0.24 from four starts: the gap to the threshold, in units of the mean."""
+    a, b = 0.16, 0.24
+    axes = {"x": [2.5, 2.6, 2.7, 2.8], "y": 0.37, "eta_A": a, "eta_B": b}
+    ds = eos.sweep(COUPLED, axes, 20_000, rule="cyclic_gradient_descent")
+    ends = {name: np.broadcast_to(ds[f"{name}_final"].values, ds.outcome.shape) for name in "xy"}
+    sharp = 2 / a - final_gap(COUPLED, {n: v.ravel() for n, v in ends.items()}, np.full(4, a))
+    done = bool((ds.outcome == eos.Outcome.CONVERGED).all()) and 2 / b < 1 / a + 1 / b
+    note = f"outcomes {ds.outcome.values.ravel().tolist()}; within (a + b)/2 of the threshold"
+    edge = 1 / a + 1 / b
+    return interval(edge - (a + b) / 2, edge, *_ends(sharp if done else sharp * math.nan), note)
+
+
+def _ends(values):
+    return float(np.min(values)), float(np.max(values))
+
+
+@claim(
+    statement="steepest descent in the max norm, 4 scalars: (sum of |v|)^2 S ends just under 2/eta",
+    source="Islamov et al. 2026; the form at a minimum derived",
+)
+def max_norm_descent_ends_at_its_own_edge(quick: bool) -> Measurement:
+    """max d^T H d over |d|_inf <= 1 at a minimum of rank one, (sum 1/x_i)^2, by NumPy."""
+    eta = 0.05
+    axes = {"x": [2.7, 2.8, 2.9], "y": 0.36, "eta": eta}
+    ds = eos.sweep(COUPLED, axes, 5000, rule="steepest_descent", sharpness="auto")
+    x, y = (ds[f"{n}_final"].values.ravel() for n in "xy")
+    own = (2 / x + 2 / y) ** 2
+    agrees = np.max(np.abs(ds.curvature.values.ravel() / own - 1)) < 1e-5
+    done = agrees and bool((ds.outcome == eos.Outcome.CONVERGED).all())
+    sharpness = ds.sharpness.values.ravel().round(2)
+    note = f"the dataset's curvature within 1e-5 of it: {agrees}; the sharpness is {sharpness}"
+    return interval(0.9 * 2 / eta, 2 / eta, *_ends(own if done else own * math.nan), note)
+
+
+def _imbalance(rule: str, eta: float, time: float) -> tuple[float, float]:
+    """x^2 - y^2 of the paper's model at the first and the last of time/eta^2 steps."""
+    axes = {"x": 2.0, "y": 0.5 * (1 + 1e-4), "eta": eta}
+    steps = round(time / eta**2)
+    ds = eos.sweep(COUPLED, axes, steps, rule=rule, stop=None, sharpness=None)
+    return axes["x"] ** 2 - axes["y"] ** 2, float(ds.x_final**2 - ds.y_final**2)
+
+
+@claim(
+    statement="GD on sqrt(L), 4 scalars: x^2 - y^2 decays as exp(-eta^2 t/2)",
+    source="Arora et al. 2022, dX/dt = -(1/8) grad l; the form for 4 scalars derived",
+)
+def root_descent_flattens_four_scalars(quick: bool) -> Measurement:
+    """The imbalance after t = 1/eta^2 steps at eta = 0.003."""
+    eta = 0.01 if quick else 0.003
+    first, last = _imbalance("root_gradient_descent", eta, 1.0)
+    return number(first * math.exp(-0.5), last, 1e-3, f"eta = {eta}; tolerance: order eta^2 and b")
+
+
+@claim(
+    statement="normalised GD, 4 scalars: D = x^2 - y^2 falls as D' = -eta^2 D/(2 sqrt(D^2 + 4))",
+    source="Arora et al. 2022, dX/dt = -(1/4) grad log l; the form for 4 scalars derived",
+)
+def normalised_descent_flattens_four_scalars(quick: bool) -> Measurement:
+    """After 1/eta^2 steps sqrt(D^2 + 4) - 2 artanh(2/sqrt(D^2 + 4)), the integral, fell by 1/2."""
+    eta = 0.01 if quick else 0.003
+    first, last = _imbalance("normalised_gradient_descent", eta, 1.0)
+    root = lambda d: math.sqrt(d * d + 4)  # noqa: E731
+    clock = lambda d: root(d) - 2 * math.atanh(2 / root(d))  # noqa: E731
+    fallen = clock(first) - clock(last)
+    return number(0.5, fallen, 1e-3, f"eta = {eta}; D from {first:.5f} to {last:.5f}")
+
+
+@claim(
+    statement="GD on x^k/k, k = 4: x falls as (2 eta t)^(-1/2), like no power of a number",
+    source="Bai et al. 2026, t^(-1/(k - 2)); the constant derived",
+)
+def descent_on_a_quartic_is_sublinear(quick: bool) -> Measurement:
+    """x sqrt(2 eta t) after 10^6 steps at eta = 0.1."""
+    eta, steps = 0.1, 1_000_000
+    quartic = eos.objectives.from_function(_quartic, name="quartic", floor=0.0)
+    ds = eos.sweep(quartic, {"x": 1.0, "eta": eta}, steps, stop=None, sharpness=None)
+    note = f"{steps} steps; tolerance: log(t)/t and the start"
+    return number(1.0, float(ds.x_final) * math.sqrt(2 * eta * steps), 1e-4, note)
+
+
+def _quartic(x):
+    return x**4 / 4
+
+
+def _sextic(x):
+    return x**6 / 6
