@@ -17,9 +17,12 @@ from tests.rules.examples import LABELLED, numbers, sample
 pytestmark = pytest.mark.slow
 
 CASES = [
-    pytest.param(family.make, arguments, id=f"{name}({arguments})")
+    # the first example of each family; the others are variants
+    pytest.param(
+        family.make, arguments, id=f"{name}({arguments})", marks=[pytest.mark.long] if k else []
+    )
     for name, family in sorted(registry.items())
-    for arguments in family.examples
+    for k, arguments in enumerate(family.examples)
 ]
 every_rule = pytest.mark.parametrize(("make", "arguments"), CASES)
 one_of_each_family = pytest.mark.parametrize(

@@ -2,15 +2,11 @@
 
 import math
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import eos_jax as eos
-from eos_jax import measures
 from eos_jax.analysis.extrapolation import richardson
-from eos_jax.objectives.fully_connected import initial_parameters
-from eos_jax.paper.claims.base import Measurement, claim, interval, number, predicate
+from eos_jax.paper.claims.base import Measurement, claim, interval, number
 from eos_jax.paper.claims.runs import COUPLED, final_gap
 from eos_jax.theory import from_cd
 
@@ -269,3 +265,83 @@ def _quartic(x):
 
 def _sextic(x):
     return x**6 / 6
+
+
+@claim(
+    statement="Adam on x^k/k, k >= 4: linear, at b2^(1/(2 (k - 2))) a step whatever b1 is",
+    source="Bai et al. 2026; the rate derived",
+)
+def adam_rates_on_powers(quick: bool) -> Measurement:
+    """Rates from 10,000 to 20,000 steps, k = 4 and 6, b2 = 0.99, two b1, against 0.9974906, ..."""
+    rule, errors, found = eos.rules.adam(b1=None, b2=0.99, eps=0.0), [], []
+    for k, loss, printed in ((4, _quartic, 0.9974906), (6, _sextic, 0.9987445)):
+        objective = eos.objectives.from_function(loss, name=f"power {k}", floor=0.0)
+        axes = {"x": 1.0, "eta": 1e-2, "b1": [0.5, 0.9]}
+        ends = [
+            eos.sweep(objective, axes, n, rule=rule, stop=None, sharpness=None).x_final.values
+            for n in (10_000, 20_000)
+        ]
+        rates = np.abs(ends[1] / ends[0]).ravel() ** 1e-4
+        expected = 0.99 ** (1 / (2 * (k - 2)))
+        errors += [np.max(np.abs(rates - expected)), abs(round(expected, 7) - printed)]
+        found += rates.round(9).tolist()
+    return Measurement("0.9974906, 0.9987445", str(found), float(max(errors)), 1e-6)
+
+
+@claim(
+    statement="Adam on x^2/2 never settles: orbits stay about |x| = eta (1 - b1)/(2 (1 + b1))",
+    source="Bai et al. 2026; the length derived",
+)
+def adam_never_settles_on_a_parabola(quick: bool) -> Measurement:
+    """The root mean square of late points of 16 orbits, 20,000 and 40,000 steps on."""
+    rule, eta = eos.rules.adam(b1=0.9, b2=0.99, eps=0.0), 0.01
+    axes = {"x": np.linspace(0.5, 1.5, 16), "eta": eta}
+    late = eos.orbits(_BOWL, axes, 40_000, rule=rule, record=("x",), last=20_001).x_orbit.values
+    halves = [np.sqrt(np.mean(part**2)) for part in (late[:, :10_000], late[:, 10_000:])]
+    length = eta * 0.1 / (2 * 1.9)
+    share = np.array(halves) / length
+    note = f"root mean squares over that length: {share.round(3).tolist()}; within a factor of 3"
+    return predicate("stays", str(share.round(3)), bool(np.all((share > 1 / 3) & (share < 3))), note)
+
+
+@claim(
+    statement="self-stabilisation under noise: the sharpness stays eta b s^2/(4 a) below 2/eta",
+    source="stochastic sharpness gap, arXiv 2604.21016; derived here from the mean of x^2",
+)
+def noise_opens_a_gap(quick: bool) -> Measurement:
+    """The mean of S - 2/eta over lanes and late steps, alpha = beta = 1, at three sizes of noise."""
+    eta, sigmas = 0.05, np.array([4.0, 8.0])
+    objective = eos.objectives.self_stabilization(2 / eta)
+    start = {"x": math.sqrt(2), "v": 0.0, "eta": eta}
+    axes = {**start, "sigma": sigmas, "seed": np.arange(256, dtype=np.uint32)}
+    steps = 4000 if quick else 16_000
+    ds = eos.orbits(objective, axes, steps, rule="gradient_noise", record=("v",), every=20)
+    late = ds.v_orbit.values[..., ds.sizes["step"] // 4 :]
+    found = -late.mean(axis=(-1, -2)) / (eta * sigmas**2 / 4)
+    error = float(np.max(np.abs(found - 1)))
+    spread = late.mean(axis=-1).std(axis=-1) / 16 / (eta * sigmas**2 / 4)
+    note = f"over eta s^2/4; standard errors {spread.round(4).tolist()}; tolerance: order eta"
+    return Measurement("1, 1", str(found.round(4)), error, eta, note)
+
+
+@claim(
+    statement="a quadratic: 2 over the longest step that does not raise the loss is g^T H g/|g|^2",
+    source="Kalra et al. 2026; derived",
+)
+def critical_sharpness_is_directional(quick: bool) -> Measurement:
+    """Critical and directional sharpness at random points of x^2/2 + 3 y^2, and by NumPy."""
+    objective = eos.objectives.from_function(_valley, name="valley")
+    random = np.random.default_rng(0)
+    axes = {n: random.normal(size=32) for n in "xy"}
+    names = ("critical_sharpness", "directional_sharpness")
+    ds = eos.orbits(objective, {**axes, "eta": 0.1}, 0, record=names, combine="zip")
+    slope = np.stack([axes["x"], 6 * axes["y"]])
+    known = (slope[0] ** 2 + 6 * slope[1] ** 2) / np.sum(slope**2, axis=0)
+    passes, exact = (np.abs(ds[n].values[:, 0] / known - 1).max() for n in names)
+    error = float(passes) if exact < 1e-12 else math.inf
+    note = "tolerance: ten halvings of an interval of a factor of 2"
+    return Measurement("1", f"off by at most {error:.2g}", error, 1e-3, note)
+
+
+def _valley(x, y):
+    return x * x / 2 + 3 * y * y
