@@ -505,7 +505,7 @@ MUTANTS = (
     ),
     Mutant(
         "steepest_in_max", "rules/matrices.py", 'pace = hyper["eta"] * dual',
-        'pace = 0.9 * hyper["eta"] * dual', ("max_norm_descent_ends_at_its_own_edge",),
+        'pace = 0.9 * hyper["eta"] * dual', ("max_norm_descent_has_its_own_edge",),
     ),
     Mutant(
         "critical_step", "measures.py", "4 / (low + high)", "3.9 / (low + high)",
@@ -533,8 +533,8 @@ MUTANTS = (
         "-eta * (image[n] - bend * vector[n])", ("edge_flow_follows_the_centre",),
     ),
     Mutant(
-        "central_variance", "flows/central.py", "descent + variance / 2 * slope",
-        "descent + variance / 4 * slope", ("central_flow_stops_at_the_edge",),
+        "central_variance", "flows/central.py", "variance / 2 * here.rise",
+        "variance / 4 * here.rise", ("central_flow_stops_at_the_edge",),
     ),
     # outcomes and engine --------------------------------------------------------------------------
     Mutant(

@@ -6,14 +6,13 @@ compared step by step. Fields are per copy of a parameter, as gradients are.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from eos_jax import measures
 from eos_jax.checks import check_count
-from eos_jax.curvature import top_eigenpairs_at
 from eos_jax.curvature.hessian import flat_loss
 from eos_jax.objectives.base import Objective
 from eos_jax.rules.base import Init, Rule, numbers
@@ -74,19 +73,25 @@ def flow(
         hyper = numbers(params, hyper)
         dtype = jnp.result_type(*params.values())
         tolerance = max(TOLERANCE, 16 * float(jnp.finfo(dtype).eps))
+        # as a list: the solver takes no empty state
+        leaves, structure = jax.tree.flatten((dict(params), state))
+
+        def change(time, leaves, _):
+            return jax.tree.leaves(field(objective, jax.tree.unflatten(structure, leaves), hyper))
+
         found = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda time, point, _: field(objective, point, hyper)),
+            diffrax.ODETerm(change),
             diffrax.Tsit5(),
             0.0,
             float(stride),
             None,
-            (dict(params), state),
+            leaves,
             stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
             adjoint=diffrax.ForwardMode(),
             max_steps=None,
             throw=False,
         )
-        return jax.tree.map(lambda leaf: leaf[-1], found.ys)
+        return jax.tree.unflatten(structure, [leaf[-1] for leaf in found.ys])
 
     return Rule(
         name,
@@ -118,33 +123,45 @@ def inner(objective: Objective, first: Mapping[str, Any], second: Mapping[str, A
     return jnp.sum(jnp.stack(products))
 
 
-def sharpness_and_gradient(
-    objective: Objective, params: Mapping[str, Any]
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The sharpness S, its gradient and the loss's, both over the full space.
+class Spectrum(NamedTuple):
+    """What flows need of the Hessian at a point.
+
+    Attributes:
+      values: its eigenvalues, shape (N,), the largest last.
+      vectors: its eigenvectors as columns, shape (N, N).
+      rise: the gradient of the sharpness, shape (N,).
+      slope: the gradient of the loss, shape (N,).
+    """
+
+    values: jax.Array
+    vectors: jax.Array
+    rise: jax.Array
+    slope: jax.Array
+
+
+def spectrum(objective: Objective, params: Mapping[str, Any]) -> Spectrum:
+    """The Hessian's eigenvalues and vectors, and the gradients of sharpness and loss.
 
     grad S = grad (v^T H v), v the top eigenvector held: S must be a simple eigenvalue.
 
     Args:
-      objective: the objective.
+      objective: the objective, small: its Hessian is built.
       params: one point.
 
     Returns:
-      A scalar, and two arrays of shape (N,).
+      A `Spectrum`, of full-space coordinates.
 
     Example:
       >>> import eos_jax as eos
-      >>> from eos_jax.flows.base import sharpness_and_gradient
-      >>> obj = eos.objectives.scalar_product((2, 2))
-      >>> top, slope, _ = sharpness_and_gradient(obj, {"x": 1.0, "y": 1.0})
-      >>> print(top.round(4), slope.round(3))  # at (1, 1, 1, 1) no direction is preferred
+      >>> from eos_jax.flows.base import spectrum
+      >>> found = spectrum(eos.objectives.scalar_product((2, 2)), {"x": 1.0, "y": 1.0})
+      >>> print(found.values[-1].round(3), found.rise.round(3))  # at (1, 1, 1, 1) all are alike
       4.0 [9. 9. 9. 9.]
     """
-    values, vectors = top_eigenpairs_at(objective, params, k=1)
-    vector = jax.lax.stop_gradient(vectors[0])
     function, flat = flat_loss(objective, params)
-
-    def bend(point):
-        return jnp.vdot(vector, jax.jvp(jax.grad(function), (point,), (vector,))[1])
-
-    return values[0], jax.grad(bend)(flat), jax.grad(function)(flat)
+    slope_of = jax.grad(function)
+    # LAPACK compiles at once, Jacobi's rounds in seconds
+    values, vectors = jnp.linalg.eigh(jax.jacfwd(slope_of)(flat))
+    top = vectors[:, -1]
+    rise = jax.grad(lambda point: jnp.vdot(top, jax.jvp(slope_of, (point,), (top,))[1]))(flat)
+    return Spectrum(values, vectors, rise, slope_of(flat))

@@ -4,7 +4,7 @@ import functools
 
 import jax.numpy as jnp
 
-from eos_jax.flows.base import first_copies, flow, sharpness_and_gradient
+from eos_jax.flows.base import first_copies, flow, spectrum
 from eos_jax.rules import Rule
 from eos_jax.rules.descent import descent_threshold
 
@@ -32,9 +32,10 @@ def central_flow(stride: int = 1) -> Rule:
     Example:
       >>> import eos_jax as eos
       >>> obj = eos.objectives.self_stabilization(sharpness=10.0)
-      >>> ds = eos.orbits(obj, {"x": 0.0, "v": -1.0, "eta": 0.2}, 20, rule=eos.flows.central_flow())
-      >>> print(ds.sharpness.values[[0, 10, 20]].round(3))  # rises by eta a step, stops at 2/eta
-      [ 9.    10.    10.   ]
+      >>> record, rule = eos.observers.trace("sharpness"), eos.flows.central_flow()
+      >>> found = eos.simulate(obj, {"x": 0.0, "v": -1.0}, 0.2, 20, rule=rule, observe=record)
+      >>> print(found["sharpness"][::10].round(2))  # rises by eta a step, and stops at 2/eta
+      [ 9. 10. 10.]
 
     Source: Cohen, Damian, Talwalkar, Kolter and Lee 2025, "Understanding optimization in deep
     learning with central flows", section 3; the relaxation to the edge is ours.
@@ -43,10 +44,11 @@ def central_flow(stride: int = 1) -> Rule:
     def field(objective, point, hyper):
         params, _ = point
         eta = hyper["eta"]
-        top, slope, descent = sharpness_and_gradient(objective, params)
-        rise = -eta * jnp.vdot(slope, descent) + top - 2 / eta
-        square = jnp.vdot(slope, slope)
+        here = spectrum(objective, params)
+        excess = here.values[-1] - 2 / eta
+        square = jnp.vdot(here.rise, here.rise)
+        rise = -eta * jnp.vdot(here.rise, here.slope) + excess
         variance = jnp.maximum(0, 2 * rise / (eta * jnp.where(square > 0, square, 1)))
-        return first_copies(objective, -eta * (descent + variance / 2 * slope)), ()
+        return first_copies(objective, -eta * (here.slope + variance / 2 * here.rise)), ()
 
     return flow("central_flow", field, stride=stride, threshold=descent_threshold)
