@@ -339,7 +339,7 @@ def noise_opens_a_gap(quick: bool) -> Measurement:
     eta, sigmas = 0.05, np.array([4.0, 8.0])
     objective = eos.objectives.self_stabilization(2 / eta)
     axes = {"x": math.sqrt(2), "v": 0.0, "eta": eta, "sigma": sigmas, "seed": np.arange(256)}
-    ds = eos.orbits(objective, axes, 16_000, rule=_noise_along_x(4.0), record=("v",), every=20)
+    ds = eos.orbits(objective, axes, 8000, rule=_noise_along_x(4.0), record=("v",), every=20)
     late = -ds.v_orbit.values[..., ds.sizes["step"] // 4 :].mean(axis=-1)
     rise, noise = np.diff(late.mean(axis=-1))[0], eta * np.diff(sigmas**2)[0] / 4
     spread = math.hypot(*late.std(axis=-1)) / 16 / noise
