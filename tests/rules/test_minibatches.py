@@ -102,3 +102,22 @@ def test_batch_sharpness_is_the_mean_over_batches(x64):
             bends.append(g @ hessian @ g / (g @ g))
     error = 5 * np.std(bends) / np.sqrt(4000)
     assert found == pytest.approx(np.mean(bends), abs=error)
+
+
+def test_batches_do_not_depend_on_the_tile_or_on_a_stop(tmp_path):
+    """To the last bit: 12 lanes at once, 5 at a time, and again where one tile was lost."""
+    rule = rules.minibatch_heavy_ball(momentum=0.5)
+    axes = {**POINT, "eta": 0.1, "batch": [1.0, 3.0], "seed": np.arange(6, dtype=np.uint32)}
+
+    def run(**how):
+        return eos.sweep(model(), axes, 100, rule=rule, stop=None, sharpness=None, **how)
+
+    whole, parts = run(tile=12), run(tile=5, out=tmp_path / "store")
+    assert len(np.unique(whole.a_final)) == 12
+    for name in whole.data_vars:
+        assert whole[name].values.tobytes() == parts[name].values.tobytes(), name
+    chunk = sorted((tmp_path / "store" / "outcome" / "c").rglob("*"))
+    next(path for path in chunk if path.is_file()).unlink()
+    again = run(tile=5, out=tmp_path / "store")
+    for name in whole.data_vars:
+        assert again[name].values.tobytes() == whole[name].values.tobytes(), name
