@@ -9,6 +9,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
+    "rules_compared": [("200, 20_000", "8, 500"), ("6000, rule", "50, rule")],
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
     "trainability": [("256", "12"), ("500, rule", "50, rule")],
@@ -22,7 +23,11 @@ def test_every_script_is_tried():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    # twelve sweeps of six rules take a while to compile
+    [pytest.param(n, marks=[pytest.mark.long] if n == "rules_compared" else []) for n in SMALL],
+)
 def test_a_script_runs(name, tmp_path):
     text = (SCRIPTS / f"{name}.py").read_text()
     for old, new in SMALL[name]:
