@@ -234,6 +234,10 @@ def batch_sharpness(batch: int | None = None, draws: int = 64) -> Measure:
     Returns:
       The measure, for objectives whose data are samples.
 
+    Raises:
+      ValueError: when it is used, if no batch is given and the rule has none, or if the
+        objective's data are no samples.
+
     Example:
       >>> import eos_jax as eos, numpy as np
       >>> def line(a, X, y):
@@ -249,7 +253,11 @@ def batch_sharpness(batch: int | None = None, draws: int = 64) -> Measure:
     """
 
     def batch_sharpness(sample: Sample) -> jax.Array:
-        objective, size = sample.objective, sample.hyper["batch"] if batch is None else batch
+        objective, size = sample.objective, sample.hyper.get("batch") if batch is None else batch
+        if size is None:
+            raise ValueError(
+                f"Argument `batch` must be given, as rule `{sample.rule.name}` has no batches."
+            )
         full = lift(objective, sample.params)
         root = jax.random.fold_in(jax.random.key(0), sample.step)
 

@@ -23,7 +23,7 @@ def minibatch_heavy_ball(batch: float | None = None, momentum: float | None = 0.
 
     Args:
       batch: samples in a batch, at least 1, where a sweep does not give it; None: a sweep must
-        give it. As many as there are, or more, is all of them: heavy ball.
+        give it. A fraction is rounded up; as many as there are, or more, is all: heavy ball.
       momentum: beta, in [0, 1), likewise; 0 is stochastic gradient descent.
 
     Returns:
