@@ -9,6 +9,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = {
+    "adam_phases": [("128, 60_000", "8, 3000")],
     "rules_compared": [("200, 20_000", "8, 500"), ("6000, rule", "50, rule")],
     "sharpness_map": [("256", "24"), ("50_000", "3_000")],
     "step_size_and_start": [("300", "48")],
