@@ -27,6 +27,7 @@ LABELLED = eos.objectives.Objective(
     (2, 2),
     ((), ()),
     floor=0.0,
+    eigenvalues=eos.objectives.scalar_product((2, 2)).eigenvalues,  # compiles in no time
     data=DATA,
     loss_with_data=_loss_with_data,
 )
