@@ -206,7 +206,7 @@ def _ends(values):
     source="Islamov et al. 2026; the form at a minimum derived",
 )
 def max_norm_descent_has_its_own_edge(quick: bool) -> Measurement:
-    """Starts beside minima along the valley, eta = 0.05: where orbits stop to stay.
+    """Starts beside minima along the valley, eta = 0.05: where orbits stop staying.
 
     Beyond the edge they end on 2-cycles: each step is along (1, 1, 1, 1), and nothing flattens.
     """
@@ -241,7 +241,7 @@ def root_descent_flattens_four_scalars(quick: bool) -> Measurement:
     """The imbalance after t = 1/eta^2 steps at eta = 0.003."""
     eta = 0.01 if quick else 0.003
     first, last = _imbalance("root_gradient_descent", eta, 1.0)
-    return number(first * math.exp(-0.5), last, 3 * eta**2, f"eta = {eta}")
+    return number(first * math.exp(-0.5), last, 3 * eta**2, f"eta = {eta}; tolerance: order eta^2")
 
 
 @claim(
@@ -255,11 +255,11 @@ def normalised_descent_flattens_four_scalars(quick: bool) -> Measurement:
     root = lambda d: math.sqrt(d * d + 4)  # noqa: E731
     clock = lambda d: root(d) - 2 * math.atanh(2 / root(d))  # noqa: E731
     fallen = clock(first) - clock(last)
-    return number(0.5, fallen, 1e-4, f"eta = {eta}; D from {first:.5f} to {last:.5f}")
+    return number(0.5, fallen, 1e-4, f"D from {first:.5f} to {last:.5f}; tolerance: order eta^2")
 
 
 @claim(
-    statement="GD on x^k/k, k = 4: x falls as (2 eta t)^(-1/2), like no power of a number",
+    statement="GD on x^k/k, k = 4: x falls as (2 eta t)^(-1/2)",
     source="Bai et al. 2026, t^(-1/(k - 2)); the constant derived",
 )
 def descent_on_a_quartic_is_sublinear(quick: bool) -> Measurement:
@@ -280,7 +280,7 @@ def _sextic(x):
 
 
 @claim(
-    statement="Adam on x^k/k, k >= 4: linear, at b2^(1/(2 (k - 2))) a step whatever b1 is",
+    statement="Adam on x^k/k, k >= 4: linear, b2^(1/(2 (k - 2))) a step, for b1 = 0.5 and 0.9 alike",
     source="Bai et al. 2026; the rate derived",
 )
 def adam_rates_on_powers(quick: bool) -> Measurement:
