@@ -280,7 +280,7 @@ def _sextic(x):
 
 
 @claim(
-    statement="Adam on x^k/k, k >= 4: linear, b2^(1/(2 (k - 2))) a step, for b1 = 0.5 and 0.9 alike",
+    statement="Adam on x^k/k, k >= 4: linear, b2^(1/(2 (k - 2))) a step for b1 = 0.5, 0.9",
     source="Bai et al. 2026; the rate derived",
 )
 def adam_rates_on_powers(quick: bool) -> Measurement:
