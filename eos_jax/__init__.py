@@ -16,7 +16,8 @@ from eos_jax.sweep import orbits, sweep
 
 __version__ = _package_version("eos_jax")
 
-_LATER = ("analysis", "plots", "theory")  # imported when first used: they bring more packages
+# imported when first used: they bring more packages
+_LATER = ("analysis", "flows", "plots", "theory")
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +35,7 @@ __all__ = [
     "along",
     "analysis",
     "explore",
+    "flows",
     "gradient",
     "hessian",
     "hessian_vector_product",

@@ -458,6 +458,84 @@ MUTANTS = (
         "sign_length", "rules/fixed_length.py", "params[n] - eta * jnp.sign(slope[n])",
         "params[n] - 1.01 * eta * jnp.sign(slope[n])", ("sign_descent_never_settles",),
     ),
+    Mutant(
+        "averaged_momentum_step", "rules/momentum.py", 'hyper["eta"] * (1 - beta))',
+        'hyper["eta"] * (1 - 0.9 * beta))', ("averaged_momentum_threshold",),
+    ),
+    Mutant(
+        "averaged_momentum_own_threshold", "rules/momentum.py", "(1 - beta) / (1 + beta))",
+        "(1 - beta))", ("averaged_momentum_threshold",),
+    ),
+    Mutant(
+        "decoupled_decay", "rules/weight_decay.py", "params[n] - pull * params[n]",
+        "params[n] - 2 * pull * params[n]", ("decoupled_decay_threshold",),
+    ),
+    Mutant(
+        "coupled_decay_own_threshold", "rules/weight_decay.py", 'hyper["eta"], response) - decay',
+        'hyper["eta"], response) - 2 * decay', ("coupled_decay_threshold",),
+    ),
+    Mutant(
+        "sam_own_threshold", "rules/sharpness_aware.py", "1 + 8 * reach / eta",
+        "1 + 4 * reach / eta", ("sam_without_norm_threshold",),
+    ),
+    Mutant(
+        "sam_uphill", "rules/sharpness_aware.py", "params[n] + reach * slope[n]",
+        "params[n] - reach * slope[n]", ("sam_without_norm_threshold", "sam_bounces"),
+    ),
+    Mutant(
+        "cycle_alike", "rules/schedules.py", "total / product)", "total / (2 * product))",
+        ("cycle_of_two_alike_threshold",),
+    ),
+    Mutant(
+        "cycle_apart", "rules/schedules.py", "4 / (total + root)", "4 / (total - root)",
+        ("cycle_of_two_apart_threshold",),
+    ),
+    Mutant(
+        "cycle_stands_still", "rules/schedules.py", "(wheel[-1], *wheel[:-1])", "wheel",
+        ("cycle_of_two_alike_threshold",),
+    ),
+    Mutant(
+        "root_step", "rules/fixed_length.py", "(2 * jnp.sqrt(jnp.where(above",
+        "(jnp.sqrt(jnp.where(above",
+        ("fixed_lengths_and_their_cycles",),
+    ),
+    Mutant(
+        "noise_size", "rules/noise.py", 'hyper["eta"] * hyper["sigma"]',
+        '1.1 * hyper["eta"] * hyper["sigma"]', ("noise_opens_a_gap",),
+    ),
+    Mutant(
+        "steepest_in_max", "rules/matrices.py", 'pace = hyper["eta"] * dual',
+        'pace = 0.9 * hyper["eta"] * dual', ("max_norm_descent_has_its_own_edge",),
+    ),
+    Mutant(
+        "critical_step", "measures.py", "4 / (low + high)", "3.9 / (low + high)",
+        ("critical_sharpness_is_directional",),
+    ),
+    # flows ----------------------------------------------------------------------------------------
+    Mutant(
+        "root_flow", "flows/sharpness_reduction.py", "return eta**2 / 8", "return eta**2 / 7.9",
+        ("root_descent_flow_decays",),
+    ),
+    Mutant(
+        "normalised_flow", "flows/sharpness_reduction.py", "return eta**2 / (4 * top)",
+        "return eta**2 / (2 * top)", ("normalised_descent_follows_its_flow",),
+    ),
+    Mutant(
+        "rod_growth", "flows/rods.py", "(plus[n] - minus[n]) - 2 * half[n]",
+        "(plus[n] - minus[n]) - 2.02 * half[n]", ("rod_flow_has_the_threshold_of_descent",),
+    ),
+    Mutant(
+        "edge_growth", "flows/rods.py", "growth = eta / 2 * across - 2 * size",
+        "growth = eta / 2 * across - 1.8 * size", ("edge_flow_follows_the_centre",),
+    ),
+    Mutant(
+        "edge_direction", "flows/rods.py", "eta * (image[n] - bend * vector[n])",
+        "-eta * (image[n] - bend * vector[n])", ("edge_flow_follows_the_centre",),
+    ),
+    Mutant(
+        "central_variance", "flows/central.py", "variance / 2 * here.rise",
+        "variance / 4 * here.rise", ("central_flow_stops_at_the_edge",),
+    ),
     # outcomes and engine --------------------------------------------------------------------------
     Mutant(
         "tolerance_1e_6", "outcomes.py", "return 1e-12 if", "return 1e-6 if",

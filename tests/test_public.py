@@ -15,19 +15,21 @@ import xarray as xr
 import eos_jax as eos
 
 SURFACE = {
-    "": """Outcome Stop __version__ along analysis explore gradient hessian hessian_vector_product
-        iterate loss measures objectives observers open orbits plots rules set_process_flags
-        sharpness simulate sweep theory""",
+    "": """Outcome Stop __version__ along analysis explore flows gradient hessian
+        hessian_vector_product iterate loss measures objectives observers open orbits plots rules
+        set_process_flags sharpness simulate sweep theory""",
     "objectives": """Family Objective Parameters deep_linear_network discover flatten from_function
         from_pytree fully_connected function_of_product gradient lift loss make quadratic_regression
         rank_one_factorization register registry scalar_product self_stabilization unflatten
         uv_model""",
-    "rules": """Family Hyper Init Rule Step adagrad adam adamw as_rule check_hyper complete_hyper
+    "rules": """Family Hyper Init Rule Step adagrad adam adamw as_rule averaged_momentum check_hyper
+        complete_hyper cosine_gradient_descent cyclic_gradient_descent decayed_heavy_ball
         discover from_optax gradient_descent gradient_noise heavy_ball is_step_size label_noise
-        lion make nadam nesterov normalised_gradient_descent radam register registry rmsprop
-        sign_gradient_descent stability yogi""",
-    "observers": """Label Observer as_observers count final_point first_crossing lyapunov
-        lyapunov_spectrum make maximum minimum register registry trace""",
+        lion make minibatch_heavy_ball muon nadam nesterov normalised_gradient_descent radam
+        register registry rmsprop root_gradient_descent sam shampoo sign_gradient_descent
+        stability steepest_descent warmup_gradient_descent yogi""",
+    "observers": """Label Observer as_observers count final_point first_crossing
+        lyapunov lyapunov_spectrum make maximum minimum register registry trace upcrossings""",
 }  # fmt: skip
 """What users may rely on: a name added or taken away here is a decision, not an accident."""
 

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 
 from eos_jax.observers.base import Label, Observer, as_observers, make, register, registry
-from eos_jax.observers.crossings import count, first_crossing
+from eos_jax.observers.crossings import count, first_crossing, upcrossings
 from eos_jax.observers.exponents import lyapunov, lyapunov_spectrum
 from eos_jax.observers.extremes import maximum, minimum
 from eos_jax.observers.traces import final_point, trace
@@ -32,4 +32,5 @@ __all__ = [
     "register",
     "registry",
     "trace",
+    "upcrossings",
 ]

@@ -68,3 +68,44 @@ def count(measure: Measure | str = "excess_curvature", level: float = 0.0) -> Ob
         lambda number, end: number,
         Label(f"samples with {label_of(measure)[0]} > {level:g}"),
     )
+
+
+@register
+def upcrossings(measure: Measure | str = "excess_curvature", level: float = 0.0) -> Observer:
+    """How often a measure rises above a level; by default the curvature above the threshold.
+
+    |{t sampled : m(x_t) > level >= m(x_t-1)}|, an orbit that begins above not counted for it
+
+    Args:
+      measure: a measure, its name, or the name of a parameter.
+      level: in the measure's units.
+
+    Returns:
+      The observer.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> obj = eos.objectives.scalar_product((4,))
+      >>> number = eos.simulate(  # a 2-cycle about 1, one rise in two steps
+      ...     obj, {"x": 0.9}, 0.55, 100, observe=eos.observers.upcrossings("x", 1.0)
+      ... )
+      >>> print(number)
+      50
+    """
+    value_of = as_measure(measure)
+
+    def update(accumulator, sample):
+        number, below = accumulator
+        above = value_of(sample) > level
+        return number + (above & below), ~above
+
+    def init(first, samples):
+        shape = jnp.shape(value_of(first))
+        return jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool)
+
+    return Observer(
+        init,
+        update,
+        lambda accumulator, end: accumulator[0],
+        Label(f"rises of {label_of(measure)[0]} above {level:g}"),
+    )

@@ -52,8 +52,8 @@ class Rule:
       init: (objective, params, hyper) -> state.
       step: (objective, params, state, hyper) -> (params, state), at one point.
       hyperparameters: their names in order; each may be an axis of a sweep. Those named `eta` or
-        `eta_...` are step sizes and must be positive; one named `seed` is a whole number, by
-        default the number of the lane.
+        `eta_...` are step sizes and must be positive; one named `batch` counts samples, at least
+        1; one named `seed` is a whole number, by default the number of the lane.
       defaults: values of hyperparameters that need not be given.
       settings: the arguments that `make` rebuilds the rule from, other than hyperparameters.
       curvature: sample -> scalar that is compared with the threshold.

@@ -4,8 +4,10 @@ Around a minimum they jump from side to side: no curvature makes one stable, so 
 threshold.
 """
 
+import jax
 import jax.numpy as jnp
 
+from eos_jax.objectives.base import loss_of_first_copies
 from eos_jax.rules.base import Rule, check_number, numbers, register, slopes, zeros
 
 REMARK = (
@@ -73,6 +75,38 @@ def normalised_gradient_descent() -> Rule:
         return {n: params[n] - factor * slope[n] for n in objective.parameters}, state
 
     return Rule("normalised_gradient_descent", lambda *_: (), step, remark=REMARK)
+
+
+@register()
+def root_gradient_descent() -> Rule:
+    r"""Gradient descent on the root of the loss, x' = x - eta g/(2 sqrt(L - floor)).
+
+    Across a valley of curvature l the root is sqrt(l/2)|x|: each step is eta sqrt(l/2) long. At the
+    floor it stays; an objective without a floor is taken to have it at 0.
+
+    Returns:
+      The rule; it has no state and no threshold.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> from eos_jax import rules
+      >>> obj = eos.objectives.from_function(lambda a: a * a, floor=0.0)
+      >>> params, _ = rules.root_gradient_descent().step(obj, {"a": 3.0}, (), {"eta": 0.5})
+      >>> print(params["a"])  # sqrt(L) = |a|
+      2.5
+
+    Source: Lyu and Li 2020, Arora et al. 2022.
+    """
+
+    def step(objective, params, state, hyper):
+        loss, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
+        excess = loss - (objective.floor or 0.0)
+        above = excess > 0
+        pace = numbers(params, hyper)["eta"] / (2 * jnp.sqrt(jnp.where(above, excess, 1)))
+        (move,) = pullback(jnp.asarray(jnp.where(above, -pace, 0), loss.dtype))
+        return {n: params[n] + move[n] for n in objective.parameters}, state
+
+    return Rule("root_gradient_descent", lambda *_: (), step, remark=REMARK)
 
 
 @register()

@@ -45,10 +45,12 @@ def complete_hyper(rule: Rule, given: Any, lane: Any = 0) -> dict[str, Any]:
 
 
 def check_hyper(name: str, value: np.ndarray, argument: str = "Argument") -> None:
-    """Raise unless every value of a hyperparameter is finite, and positive if it is a step size."""
+    """Raise unless every value is finite, of a step size positive, of a batch at least 1."""
     good = np.isfinite(value) & ((value > 0) | (not is_step_size(name)))
+    good &= (value >= 1) | (name != "batch")
     if not good.all():
         kind = "positive and finite" if is_step_size(name) else "finite"
+        kind = "at least 1 and finite" if name == "batch" else kind
         raise ValueError(
             f"{argument} `{name}` must be {kind}, but got {np.asarray(value)[~good].flat[0]}."
         )

@@ -81,6 +81,44 @@ def nesterov(momentum: float | None = 0.9) -> Rule:
     return Rule("nesterov", _rest, step, ("eta", "momentum"), threshold=threshold)
 
 
+@register(examples=({}, {"momentum": 0.5}))
+def averaged_momentum(momentum: float | None = 0.9) -> Rule:
+    r"""Momentum as a running mean of gradients, m' = beta m + (1 - beta) dL/dx, x' = x - eta m'.
+
+    Heavy ball with (1 - beta) eta for eta, as in Adam; the state is -eta m.
+
+    Args:
+      momentum: beta, in [0, 1), where a sweep does not give it; None: a sweep must give it.
+
+    Returns:
+      The rule. A minimum is stable where the sharpness is below (2/eta)(1 + beta)/(1 - beta).
+
+    Raises:
+      ValueError: if the momentum is outside [0, 1).
+
+    Example:
+      >>> from eos_jax import rules
+      >>> rules.averaged_momentum(0.5)
+      Rule(averaged_momentum: eta, momentum=0.5)
+
+    Source: Kingma and Ba 2015, its first moment; the threshold, Cohen et al. 2022, section 3.
+    """
+    _check(momentum)
+
+    def step(objective, params, state, hyper):
+        hyper = numbers(params, hyper)
+        beta = hyper["momentum"]
+        descent = descents(objective, params, hyper["eta"] * (1 - beta))
+        move = {n: beta * state[n] + descent[n] for n in objective.parameters}
+        return {n: params[n] + move[n] for n in objective.parameters}, move
+
+    def threshold(sample: Sample) -> jax.Array:
+        beta = sample.hyper["momentum"]
+        return linear_filter_threshold(sample.hyper["eta"], (1 - beta) / (1 + beta))
+
+    return Rule("averaged_momentum", _rest, step, ("eta", "momentum"), threshold=threshold)
+
+
 def _check(momentum):
     if momentum is not None:
         check_number("momentum", momentum, 0, 1)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax.objectives.base import Objective
-from eos_jax.rules.base import Rule, check_number, descents, numbers, register
+from eos_jax.rules.base import Hyper, Rule, check_number, descents, numbers, register
 from eos_jax.rules.descent import descent_threshold
 
 LABELS = ("target", "y")
@@ -61,7 +61,7 @@ def label_noise(sigma: float | None = None, label: str | None = None) -> Rule:
             else v
             for n, v in objective.data.items()
         }
-        noise = jax.random.normal(_key(hyper, state), data[name].shape, dtype)
+        noise = jax.random.normal(key_at(hyper, state), data[name].shape, dtype)
         data[name] = data[name] + hyper["sigma"] * noise
         noisy = replace(objective, full_loss=lambda full: loss_with_data(full, data))
         move = descents(noisy, params, hyper["eta"])
@@ -104,7 +104,7 @@ def gradient_noise(sigma: float | None = None) -> Rule:
     def step(objective, params, state, hyper):
         hyper = numbers(params, hyper)
         move = descents(objective, params, hyper["eta"])
-        kick, key, moved = hyper["eta"] * hyper["sigma"], _key(hyper, state), {}
+        kick, key, moved = hyper["eta"] * hyper["sigma"], key_at(hyper, state), {}
         for position, n in enumerate(objective.parameters):
             own = jax.random.fold_in(key, position)
             noise = jax.random.normal(own, move[n].shape, move[n].dtype)
@@ -121,7 +121,8 @@ def gradient_noise(sigma: float | None = None) -> Rule:
     )
 
 
-def _key(hyper, count):
+def key_at(hyper: Hyper, count: jax.Array) -> jax.Array:
+    """The random key of one step of one lane, from its seed and the steps before."""
     return jax.random.fold_in(jax.random.key(hyper["seed"]), count)
 
 

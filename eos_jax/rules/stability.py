@@ -10,6 +10,7 @@ problem becomes that of D^(1/2) H D^(1/2) under one and the same linear rule.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -114,10 +115,41 @@ def critical_multiplier(still: jax.Array, answer: jax.Array) -> jax.Array:
     start = 2.0**-20 / jnp.where(immediate > 0, immediate, largest)
     never = unstable(start)
 
-    def double(carry):
+    crossing = jnp.where(never, 0.0, first_crossing(unstable, start, done=never | sure))
+    finite = jnp.isfinite(jnp.sum(still) + jnp.sum(answer))
+    return jnp.where(finite, jnp.where(sure, flip, crossing), jnp.nan)
+
+
+def first_crossing(
+    unstable: Callable[[jax.Array], jax.Array],
+    start: jax.Array,
+    ratio: float = 2.0,
+    done: Any = False,
+) -> jax.Array:
+    """Where a condition first holds on the way up, in steps of a ratio, then by halving.
+
+    Args:
+      unstable: scalar -> whether it holds; it is not at `start`.
+      start: where to begin, positive.
+      ratio: of one place that is looked at to the one before; a window narrower than that may be
+        missed.
+      done: whether there is nothing to look for.
+
+    Returns:
+      Scalar, to the dtype's resolution; infinity if it never holds up to 2^64 of the start.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from eos_jax.rules.stability import first_crossing
+      >>> print(round(float(first_crossing(lambda x: x * x > 2, jnp.asarray(0.01))), 5))
+      1.41421
+    """
+    most = math.ceil(_DOUBLINGS / math.log2(ratio))
+
+    def grow(carry):
         low, found, count = carry
-        found = unstable(2 * low)
-        return jnp.where(found, low, 2 * low), found, count + 1
+        found = unstable(ratio * low)
+        return jnp.where(found, low, ratio * low), found, count + 1
 
     def halve(carry):
         low, high, count = carry
@@ -125,16 +157,71 @@ def critical_multiplier(still: jax.Array, answer: jax.Array) -> jax.Array:
         above = unstable(middle)
         return jnp.where(above, low, middle), jnp.where(above, middle, high), count + 1
 
+    done = jnp.asarray(done)
     low, found, _ = jax.lax.while_loop(
-        lambda carry: ~carry[1] & (carry[2] < _DOUBLINGS), double, (start, never | sure, 0)
+        lambda carry: ~carry[1] & (carry[2] < most), grow, (start, done, 0)
     )
-    halvings = jnp.where(sure, 0, math.ceil(-math.log2(eps)))
+    halvings = jnp.where(done, 0, math.ceil(-math.log2(float(jnp.finfo(start.dtype).eps))))
     low, high, _ = jax.lax.while_loop(
-        lambda carry: carry[2] < halvings, halve, (low, 2 * low, jnp.zeros_like(halvings))
+        lambda carry: carry[2] < halvings, halve, (low, ratio * low, jnp.zeros_like(halvings))
     )
-    crossing = jnp.where(never, 0.0, jnp.where(found, (low + high) / 2, jnp.inf))
-    finite = jnp.isfinite(jnp.sum(still) + jnp.sum(answer))
-    return jnp.where(finite, jnp.where(sure, flip, crossing), jnp.nan)
+    return jnp.where(found, (low + high) / 2, jnp.inf)
+
+
+def parabola_threshold(sample: Sample, period: int = 1) -> jax.Array:
+    """The sharpness at which 1/2 l x^2 becomes unstable under a rule: where the map itself says.
+
+    The spectral radius of the Jacobian of `period` steps on (x, state), at x = 0 and the state that
+    the rule begins with there. Unlike `spectral_radius_threshold` it asks nothing of the rule but
+    that it is smooth at a minimum.
+
+    Args:
+      sample: a point of an orbit, for its rule and hyperparameters.
+      period: steps after which the map repeats itself.
+
+    Returns:
+      Scalar.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import eos_jax as eos
+      >>> from eos_jax import rules
+      >>> from eos_jax.sample import Sample
+      >>> rule, obj = rules.sam(normalised=False), eos.objectives.scalar_product((2, 2))
+      >>> hyper = {"eta": jnp.array(0.5), "rho": jnp.array(0.25)}
+      >>> sample = Sample(obj, rule, {"x": jnp.array(1.0), "y": jnp.array(1.0)}, (), hyper, 0, 0)
+      >>> print(round(float(rules.stability.parabola_threshold(sample)), 3))  # l (1 + l/4) = 4
+      2.472
+    """
+    rule, hyper = sample.rule, sample.hyper
+    x = jnp.zeros((), jnp.result_type(*sample.params.values()))
+
+    def on(sharpness):
+        loss = lambda full: sharpness * full["x"][0] ** 2 / 2  # noqa: E731
+        return Objective("parabola", loss, ("x",), (1,), ((),))
+
+    start = rule.init(on(x), {"x": x}, hyper)
+    leaves, structure = jax.tree.flatten(start)
+    moving = [k for k, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def walked(vector, sharpness):
+        params, filled = {"x": vector[0]}, list(leaves)
+        for k, value in zip(moving, vector[1:]):
+            filled[k] = value
+        state = jax.tree.unflatten(structure, filled)
+        for _ in range(period):
+            params, state = rule.step(on(sharpness), params, state, hyper)
+        after = jax.tree.leaves(state)
+        return jnp.stack([params["x"], *(after[k] for k in moving)])
+
+    point = jnp.stack([x, *(leaves[k] for k in moving)])
+    tolerance = 16 * float(jnp.finfo(x.dtype).eps)
+
+    def unstable(sharpness):
+        return _log_radius(jax.jacfwd(walked)(point, sharpness)) > tolerance
+
+    etas = jnp.stack([hyper[name] for name in rule.hyperparameters if name.startswith("eta")])
+    return first_crossing(unstable, 2.0**-20 / jnp.sum(etas), 2.0**0.25)
 
 
 def _flip(still, answer):

@@ -111,6 +111,14 @@ one, three = (
     for some in (jax.devices()[:1], jax.devices())
 )
 assert one.identical(three)
+from tests.rules.test_minibatches import POINT, model as sampled
+axes = {**POINT, "eta": 0.1, "batch": [1.0, 3.0], "seed": np.arange(30, dtype=np.uint32)}
+settings = dict(rule="minibatch_heavy_ball", stop=None, sharpness=None, tile=20)
+first, second = (
+    eos.sweep(sampled(), axes, 100, devices=some, **settings)
+    for some in (jax.devices()[:1], jax.devices())
+)
+assert first.identical(second)
 np.save(sys.argv[1], three.x_final.values)
 """
 

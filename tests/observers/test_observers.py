@@ -113,3 +113,14 @@ def test_the_sharpness_measure_is_the_sharpness(x64):
         want = float(eos.sharpness(obj, point, "lanczos"))
         assert float(measures.sharpness(sample)) == pytest.approx(want, rel=1e-12)
         assert float(measures.excess_curvature(sample)) == pytest.approx(want - 10, rel=1e-11)
+
+
+def test_rises_are_counted_as_by_hand(paper):
+    """x crosses 1 from below at every second step of a 2-cycle, and a start above is no rise."""
+    start = {"x": np.float64(2.5), "y": np.float64(0.4001)}
+    observe = {
+        "rises": eos.observers.upcrossings("loss", 0.01), "at": eos.observers.trace("loss"),
+    }  # fmt: skip
+    found = eos.simulate(paper, start, 0.25, 300, observe=observe)
+    above = np.asarray(found["at"]["loss"]) > 0.01
+    assert int(found["rises"]) == np.sum(above[1:] & ~above[:-1]) > 3

@@ -9,26 +9,35 @@ from eos_jax.sample import Sample
 
 def _loss_with_data(full, data):
     (x1, x2), (y1, y2) = full["x"], full["y"]
-    return 0.5 * (data["target"] - x1 * x2 * y1 * y2) ** 2
+    return jnp.mean(0.5 * (data["target"] - data["inputs"] * x1 * x2 * y1 * y2) ** 2)
 
 
-DATA = {"target": np.asarray(1.0)}
+DATA = {"target": np.asarray(1.0), "inputs": np.ones(4)}
+
+
+def _full_loss(full):
+    dtype = full["x"][0].dtype
+    return _loss_with_data(full, {name: jnp.asarray(v, dtype) for name, v in DATA.items()})
+
+
 LABELLED = eos.objectives.Objective(
     "labelled",
-    lambda full: _loss_with_data(full, {"target": jnp.asarray(1.0, full["x"][0].dtype)}),
+    _full_loss,
     ("x", "y"),
     (2, 2),
     ((), ()),
     floor=0.0,
+    eigenvalues=eos.objectives.scalar_product((2, 2)).eigenvalues,  # compiles in no time
     data=DATA,
     loss_with_data=_loss_with_data,
 )
-"""The paper's model, 1/2 (target - x x y y)^2."""
+"""The paper's model, 1/2 (target - x x y y)^2, four times over: as a mean over equal samples."""
 
 
 def numbers(rule, dtype=np.float64, **given):
     """Hyperparameters of a lane: the defaults, what is given, and some for the rest."""
-    values = {"eta": 0.05, "eta_x": 0.05, "eta_y": 0.02, "seed": 3, **rule.defaults, **given}
+    sizes = {n: 0.05 if n in ("eta", "eta_x", "eta_A") else 0.02 for n in rule.hyperparameters}
+    values = {**sizes, "seed": 3, **rule.defaults, **given}
     return {
         n: np.asarray(values[n], np.uint32 if n == "seed" else dtype) for n in rule.hyperparameters
     }

@@ -96,7 +96,51 @@ def normalised(p, g, s, t):
     return p - 0.05 * g / np.linalg.norm(g), s
 
 
-NUMBERS = {"momentum": 0.8, "decay": 0.7, "eps": 1e-3, "b1": 0.7, "b2": 0.9, "weight_decay": 0.2}
+def averaged(p, g, m, t):
+    m = 0.8 * m + 0.2 * g
+    return p - 0.05 * m, m
+
+
+def decoupled(p, g, m, t):
+    m = 0.8 * m + g
+    return p - 0.05 * (m + 0.2 * p), m
+
+
+def coupled(p, g, m, t):
+    return heavy(p, g + 0.2 * p, m, t)
+
+
+def aware(p, g, s, t):
+    return p - 0.05 * gradient(p + 0.1 * g / np.linalg.norm(g)), s
+
+
+def aware_of_the_slope(p, g, s, t):
+    return p - 0.05 * gradient(p + 0.1 * g), s
+
+
+def cyclic(p, g, s, t):
+    return p - (0.02, 0.03, 0.04)[(t - 1) % 3] * g, s
+
+
+def warmed(p, g, s, t):
+    return p - 0.05 * min(1, t / 7) * g, s
+
+
+def cosine(p, g, s, t):
+    return p - 0.05 * min(1, t / 7) * (1 + np.cos(np.pi * min(1, (t - 1) / 30))) / 2 * g, s
+
+
+def root(p, g, s, t):
+    return p - 0.05 * g / (2 * np.sqrt(0.5 * (np.prod(p) - 1) ** 2)), s
+
+
+def max_norm(p, g, s, t):
+    return p - 0.05 * np.abs(g).sum() * np.sign(g), s
+
+
+NUMBERS = {"momentum": 0.8, "decay": 0.7, "eps": 1e-3, "b1": 0.7, "b2": 0.9, "weight_decay": 0.2,
+           "rho": 0.1, "warmup": 7.0, "horizon": 30.0,
+           "eta_A": 0.02, "eta_B": 0.03, "eta_C": 0.04}  # fmt: skip
 # fixed-length rules: few steps, so that the direction is not what rounding leaves at the minimum
 BY_HAND = [
     ("heavy_ball", heavy, 40, 0.0),
@@ -107,12 +151,23 @@ BY_HAND = [
     ("lion", lion, 20, 0.0),
     ("sign_gradient_descent", sign, 5, 0.0),
     ("normalised_gradient_descent", normalised, 10, 0.0),
+    ("root_gradient_descent", root, 10, 0.0),
+    ("averaged_momentum", averaged, 40, 0.0),
+    ("decayed_heavy_ball", decoupled, 40, 0.0),
+    (("decayed_heavy_ball", {"coupled": True}), coupled, 40, 0.0),
+    ("sam", aware, 40, 0.0),
+    (("sam", {"normalised": False}), aware_of_the_slope, 40, 0.0),
+    (("cyclic_gradient_descent", {"phases": 3}), cyclic, 40, 0.0),
+    ("warmup_gradient_descent", warmed, 40, 0.0),
+    ("cosine_gradient_descent", cosine, 40, 0.0),
+    ("steepest_descent", max_norm, 40, 0.0),
 ]
 
 
 @pytest.mark.parametrize(("name", "step", "steps", "state"), BY_HAND, ids=lambda v: str(v)[:20])
 def test_steps_by_hand(name, step, steps, state, x64):
-    assert ends(rules.make(name), steps, **NUMBERS) == by_hand(step, steps, state)
+    name, settings = name if isinstance(name, tuple) else (name, {})
+    assert ends(rules.make(name, **settings), steps, **NUMBERS) == by_hand(step, steps, state)
 
 
 def test_normalised_descent_stays_where_the_gradient_vanishes(x64):
@@ -129,10 +184,8 @@ OPTAX = {
 
 
 @pytest.mark.parametrize(
-    "name",
-    sorted(set(rules.registry) - {"gradient_descent", "label_noise", "gradient_noise",
-                                  "normalised_gradient_descent"}),
-)  # fmt: skip
+    "name", sorted(name for name in rules.registry if name in OPTAX or hasattr(optax, name))
+)
 def test_every_rule_of_optax_walks_as_optax_does(name, x64):
     """The plain optax loop over the four free scalars, with the defaults of both."""
     transformation = OPTAX.get(name, getattr(optax, name, None))(0.02)

@@ -5,6 +5,7 @@ A claim that turned out wrong is here in the form that is true, with the wrong o
 """
 
 import importlib
+import importlib.util
 import time
 from collections.abc import Iterable, Iterator
 
@@ -12,9 +13,9 @@ from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
 TOPICS = (
     "theorems", "errata", "plain_loop", "sharpness", "chaos", "analysis", "neighbours",
-    "optimizers", "traps",
+    "optimizers", "rules", *(("flows",) if importlib.util.find_spec("diffrax") else ()), "traps",
 )  # fmt: skip
-"""The files, in the order in which their claims are listed."""
+"""The files, in the order in which their claims are listed; those of flows need diffrax."""
 
 for _topic in TOPICS:
     importlib.import_module(f"{__name__}.{_topic}")
