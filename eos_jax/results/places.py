@@ -112,6 +112,8 @@ def files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 def read(store: Store, key: str) -> bytes | None:
     """The bytes at a key; None if there are none."""
+    if isinstance(store, LocalStore) and not store.root.exists():
+        return None  # asked itself, the store would make the folder
     found = sync(store.get(key, default_buffer_prototype()))
     return None if found is None else found.to_bytes()
 

@@ -55,7 +55,7 @@ def find(text: str) -> Backend:
       array([1, 4, 7])
     """
     name, _, option = str(text).partition(":")
-    check_choice("backend", name, registry)
+    check_choice("backend", name, sorted(registry))
     return registry[name](option)
 
 

@@ -60,7 +60,7 @@ def run(
     import cloudpickle  # comes with dask
 
     payload = cloudpickle.dumps((job, lanes, sink, _circumstances(job)))
-    with _client(address, len(workers)) as client:
+    with _client(address, len(workers)) as client, client.as_current():
         # kept by the scheduler, so that workers that come later get it too
         plugin = _programs(payload)
         client.register_plugin(plugin)
@@ -140,7 +140,7 @@ def _client(address, count) -> Iterator[Any]:
             # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
             cluster = LocalCluster(
                 n_workers=count, threads_per_worker=1, processes=True, memory_limit=0,
-                dashboard_address=None, silence_logs=logging.CRITICAL,
+                dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
             )  # fmt: skip
             address = stack.enter_context(cluster)
         try:
