@@ -144,10 +144,13 @@ def plot(
     options: Any = {name: value for name, value in wanted.items() if value is not None}
     chosen = dict(_selection(text) for text in sel)
     dataset = open_dataset(store)
+    known = None
     if "figure" in dataset.attrs and not (kind or chosen or facet or options or title is not None):
         from eos_jax.paper.figures import figures
 
-        figure = figures[dataset.attrs["figure"]].draw(dataset.load())
+        known = figures.get(dataset.attrs["figure"])
+    if known is not None:
+        figure = known.draw(dataset.load())
     else:
         figure = plots.draw(dataset, kind, sel=chosen, facet=facet, title=title, **options)
     plots.save(figure, out)
@@ -244,9 +247,14 @@ def info(store: Annotated[str | None, tyro.conf.Positional] = None) -> None:
     dims = dict.fromkeys((*lanes, *dataset.sizes))
     print(", ".join(f"{dim}: {dataset.sizes[dim]}" for dim in dims) or "one lane")
     for name, value in dataset.attrs.items():
-        print(f"{name}: {value}")
+        print(f"{name}: {_printable(str(value))}")
     if "outcome" in dataset:
         print("\n".join([*_progress(store), *summary(dataset, store)]))
+
+
+def _printable(text: str) -> str:
+    """Text of others, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def verify(store: Annotated[str, tyro.conf.Positional]) -> None:
@@ -261,7 +269,7 @@ def verify(store: Annotated[str, tyro.conf.Positional]) -> None:
 
     found = damaged(store)
     for line in found:
-        print(f"damaged: {line}")
+        print(f"damaged: {_printable(line)}")
     again = "; run the same sweep again to repair them" if found else ""
     print(f"{len(found)} damaged chunks{again}")
     if found:
@@ -476,7 +484,13 @@ def _farewell(arguments) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"eos-jax: {_one_line(text)}", file=sys.stderr, flush=True)
+    line = _printable(_one_line(text))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    print(f"eos-jax: {line}", file=sys.stderr, flush=True)
+
+
+_LONGEST = 1500  # characters of a message
 
 
 def _parse_and_run(arguments):

@@ -122,7 +122,7 @@ def array(name: str, document: Any) -> Array:
         and isinstance(attrs, dict) and isinstance(encoding, dict)
         and encoding.get("name") == "default"
         and encoding.get("configuration", {"separator": "/"}) == {"separator": "/"}
-        and (names is None or (isinstance(names, list) and len(names) == len(shape)))
+        and (names is None or _names(names, len(shape)))
     )  # fmt: skip
     if not sound:
         raise ValueError(f"the metadata of `{name}` are damaged: shape {shape}, chunks {chunks}")
@@ -133,6 +133,12 @@ def array(name: str, document: Any) -> Array:
         raise ValueError(f"`{name}` is too large: shape {shape} in chunks {chunks}")
     dims = tuple(str(dim) for dim in names or ())
     return Array(tuple(shape), tuple(chunks), dims, size, attrs, steps, set(order) == {"little"})
+
+
+def _names(values, count) -> bool:
+    """Whether these can be names of dimensions, each its own."""
+    right = isinstance(values, list) and all(isinstance(n, str) for n in values)
+    return right and len(values) == len(set(values)) == count
 
 
 def _whole(values) -> bool:

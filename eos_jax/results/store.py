@@ -151,6 +151,7 @@ def _write_metadata(store: Store, plan: Layout, block) -> None:
             attributes=attrs,
             compressors=[Crc32cCodec()],
             fill_value=0,
+            config={"write_empty_chunks": True},
         )
         array[...] = values
     for name, variable in plan.variables.items():
@@ -232,10 +233,20 @@ def _known(place: Place, store: Store) -> Group:
 
 
 def _arrays_of(place: Place, store: Store, found: Group) -> dict[str, metadata.Array]:
-    try:
+    with _sound(place):
         return metadata.arrays(store, found)
-    except ValueError as error:
-        raise FileExistsError(f"`{place}` is not a sound result of eos_jax: {error}.") from None
+
+
+@contextlib.contextmanager
+def _sound(place: Place) -> Iterator[None]:
+    """Whatever others raise at metadata that nobody would write, in one sentence."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise FileExistsError(f"`{place}` is not a sound result of eos_jax: {text}.") from None
 
 
 def _refuse_other(place, found, wanted, matching) -> None:
@@ -386,8 +397,9 @@ def damaged(place: Place) -> list[str]:
     found = _known(place, store)
     known = _arrays_of(place, store, found)
     bad = list(_bad_metadata(store, found, known))
-    group = zarr.open_group(store, mode="r", use_consolidated=bool(found.arrays))
-    opened: dict[str, Any] = {name: group[name] for name in known}
+    with _sound(place):
+        group = zarr.open_group(store, mode="r", use_consolidated=bool(found.arrays))
+        opened: dict[str, Any] = {name: group[name] for name in known}
     outcome = known.get("outcome")
     labels = metadata.coordinates(found, known) if outcome else set(known)
     for name in sorted(labels):
@@ -518,10 +530,11 @@ def open_dataset(place: Place) -> xr.Dataset:
             "repairs them."
         )
     # times are steps here, and a number that stands for missing is a number
-    opened = xr.open_zarr(
-        store, chunks=None, consolidated=bool(found.arrays), mask_and_scale=False,
-        decode_times=False,
-    )  # fmt: skip
+    with _sound(place):
+        opened = xr.open_zarr(
+            store, chunks=None, consolidated=bool(found.arrays), mask_and_scale=False,
+            decode_times=False,
+        )  # fmt: skip
     names = str(opened.attrs.get("order", "")).split()
     names += [name for name in opened.variables if name not in names]
     return xr.Dataset(

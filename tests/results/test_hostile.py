@@ -14,12 +14,14 @@ pytestmark = pytest.mark.slow
 CASES = [*hostile.STORES, *hostile.PLACES, *hostile.CONFIGURATIONS]
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
+@pytest.fixture(
+    scope="module", params=["some", pytest.param("all", marks=pytest.mark.long)], ids=str
+)
+def found(request, tmp_path_factory):
     """What the command did in every case: one process for all, since starting takes longest."""
     folder = tmp_path_factory.mktemp("hostile")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.results.hostile", str(folder)],
+        [sys.executable, "-m", "tests.results.hostile", str(folder), request.param],
         capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600,
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
