@@ -77,14 +77,13 @@ def sweep(
 
 
 def _backend(shard, scheduler, backend) -> str:
-    given = {"shard": shard, "dask": scheduler, "": backend}
-    named = [f"{name}:{text}".lstrip(":") for name, text in given.items() if text is not None]
-    if len(named) > 1:
-        raise ValueError(
-            f"Options --shard, --scheduler and --backend exclude each other, but got "
-            f"{' and '.join(named)}."
-        )
-    return named[0] if named else "threads"
+    given = {"--shard": shard, "--scheduler": scheduler, "--backend": backend}
+    options = [name for name, text in given.items() if text is not None]
+    if len(options) > 1:
+        raise ValueError(f"Options {' and '.join(options)} exclude each other.")
+    if shard is not None:
+        return f"shard:{shard}"
+    return f"dask:{scheduler}" if scheduler is not None else backend or "threads"
 
 
 def _in_lines(outline, steps) -> list[str]:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import importlib.util
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -71,7 +72,7 @@ def local(place: Place) -> Path | None:
     text = os.fspath(place)
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
-    return None if "://" in text else Path(text)
+    return None if re.match(r"[A-Za-z][\w+.-]*:(:|//)", text) else Path(text)
 
 
 def files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
