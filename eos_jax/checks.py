@@ -44,7 +44,7 @@ def sized(size: float) -> str:
 
     Example:
       >>> sized(2_500_000_000)
-      '2.3 GiB'
+      '2.33 GiB'
     """
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if size < 1000 or unit == "TiB":

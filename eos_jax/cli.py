@@ -62,7 +62,7 @@ def sweep(
     own = load_objective(objective) if objective else None
     chosen = _backend(shard, scheduler, backend)
     try:
-        given = {**configuration.arguments(settings, own), "out": out, "force": force,
+        given: dict[str, Any] = {**configuration.arguments(settings, own), "out": out, "force": force,
                  "backend": chosen}  # fmt: skip
         if dry_run:
             print("\n".join(_in_lines(outline(**given), settings.steps)))

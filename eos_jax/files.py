@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole(path: str | os.PathLike) -> Iterator[Path]:
+def whole(path: str | os.PathLike) -> Generator[Path]:
     """A place to write a file at, which takes its name when it is complete.
 
     What was there is replaced; a link is replaced too, not written through. Folders are made.

@@ -441,9 +441,9 @@ def outline(
     job, plan = _labelled(job, "Orbits", workers, engine)
     shape = job.grid.shape
     block = tile_shape(shape, tile or default_tile(job, workers, chosen.ways))
-    found = None if out is None else store.agreed(out, plan, force)
-    block = found or block
-    numbers = np.arange(number_of_tiles(shape, block)) if found is None else store.pending(out)
+    numbers = np.arange(number_of_tiles(shape, block))
+    if out is not None and (found := store.agreed(out, plan, force)) is not None:
+        block, numbers = found, store.pending(out)
     left = lanes_of(shape, block, numbers)
     labelled = sum(values.nbytes for _, values, _ in plan.coords.values())
     disk = job.grid.lanes * bytes_of_lane(job) + labelled

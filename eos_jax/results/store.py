@@ -238,7 +238,7 @@ def _arrays_of(place: Place, store: Store, found: Group) -> dict[str, metadata.A
 
 
 @contextlib.contextmanager
-def _sound(place: Place) -> Iterator[None]:
+def _sound(place: Place):
     """Whatever others raise at metadata that nobody would write, in one sentence."""
     try:
         yield

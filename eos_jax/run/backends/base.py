@@ -40,7 +40,7 @@ registry: dict[str, Callable[[str], Backend]] = {}
 
 def register(make: Callable[[str], Backend]) -> Callable[[str], Backend]:
     """Make a backend known by the function's name."""
-    registry[make.__name__] = make
+    registry[getattr(make, "__name__", "")] = make
     return make
 
 

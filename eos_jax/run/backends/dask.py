@@ -131,7 +131,7 @@ def _threads(client) -> int:
 
 
 @contextlib.contextmanager
-def _client(address, count) -> Iterator[Any]:
+def _client(address, count):
     """A client of the scheduler at an address, or of one that is started here with its workers."""
     from distributed import Client, LocalCluster
 
@@ -167,7 +167,8 @@ def _tile(name: str, tile: Tile) -> Any:
     worker = get_worker()
     devices = jax.local_devices()
     place = int(worker.name) if str(worker.name).isdecimal() else 0
-    job, lanes, sink = _unpacked(worker.plugins[name].payload)
+    plugin: Any = worker.plugins[name]
+    job, lanes, sink = _unpacked(plugin.payload)
     return sink(tile, compute(job, tile, lanes, devices[place % len(devices)]))
 
 
