@@ -62,8 +62,8 @@ def sweep(
     own = load_objective(objective) if objective else None
     chosen = _backend(shard, scheduler, backend)
     try:
-        given: dict[str, Any] = {**configuration.arguments(settings, own), "out": out, "force": force,
-                 "backend": chosen}  # fmt: skip
+        given = configuration.arguments(settings, own)
+        given |= {"out": out, "force": force, "backend": chosen}
         if dry_run:
             print("\n".join(_in_lines(outline(**given), settings.steps)))
             return
