@@ -32,6 +32,9 @@ WAYS = 64
 TIMEOUT = 30.0
 """Seconds that a scheduler has to answer in."""
 
+CLOSING = 10.0
+"""Seconds that worker processes have to end in; what they wrote is on the disk."""
+
 RETRIES = 2
 """How often a tile that raises an error is tried again."""
 
@@ -142,12 +145,19 @@ def _client(address, count):
                 n_workers=count, threads_per_worker=1, processes=True, memory_limit=0,
                 dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
             )  # fmt: skip
-            address = stack.enter_context(cluster)
+            stack.callback(_close, cluster)
+            address = cluster.scheduler_address
         try:
             client = Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise OSError(f"No scheduler of dask answers at {address}: {error}.") from None
         yield stack.enter_context(client)
+
+
+def _close(cluster) -> None:
+    """End a cluster; it waits for ever for a worker that died and is being started again."""
+    with contextlib.suppress(Exception):
+        cluster.close(timeout=CLOSING)
 
 
 def _circumstances(job) -> dict[str, str]:
