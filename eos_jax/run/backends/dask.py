@@ -187,13 +187,13 @@ def _unpacked(payload: bytes) -> tuple[Job, int, Sink]:
     """Job, lanes of a tile and sink: the same objects for every tile, so that programs are found.
 
     Raises:
-      RuntimeError: if they would not come out as they would where they come from.
+      OSError: if they would not come out as they would where they come from.
     """
     job, lanes, sink, meant = pickle.loads(payload)
     here = _circumstances(job)
     other = [f"{key} {here[key]}, not {meant[key]}" for key in meant if here[key] != meant[key]]
     if other:
-        raise RuntimeError(f"a worker has {'; '.join(other)}")
+        raise OSError(f"A worker of the cluster has {'; '.join(other)}.")
     return job, lanes, sink
 
 
@@ -201,9 +201,15 @@ def _programs(payload: bytes) -> Any:
     """What carries a job to every worker, those that come later included."""
     from distributed import WorkerPlugin
 
+    flags = os.environ.get("XLA_FLAGS", "")
+
     class Programs(WorkerPlugin):
         def __init__(self) -> None:
             self.payload = payload
             self.name = f"eos_jax-{hashlib.sha256(payload).hexdigest()[:16]}"
+
+        def setup(self, worker: Any) -> None:
+            if flags:  # XLA reads them when JAX starts, which it has not where nobody asked it to
+                os.environ.setdefault("XLA_FLAGS", flags)
 
     return Programs()
