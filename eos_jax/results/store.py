@@ -37,6 +37,8 @@ from eos_jax.run.grid import Tile
 
 _COORDINATES = 2**24  # values in a chunk of a coordinate
 
+_AT_ONCE = 2**22  # lanes whose outcomes are read at once
+
 _LAST = 100  # tiles that a rate is measured by
 
 _CIRCUMSTANCES = (*(name for name in MATCHING if name not in ("configuration", "dtype")),
@@ -293,10 +295,34 @@ def pending(place: Place) -> np.ndarray:
     results = set(found.arrays) - metadata.coordinates(found, found.arrays)
     outcome = zarr.open_array(store, path="outcome", mode="r")
     there = [metadata.written(store, name, outcome.ndim) for name in sorted(results)]
-    done = np.zeros(found.arrays["outcome"].grid, bool)
+    whole = np.zeros(found.arrays["outcome"].grid, bool)
     for index in set.intersection(*there):
-        done[index] = _is_done(outcome, index)
-    return np.flatnonzero(~done)
+        if _inside(index, whole.shape):
+            whole[index] = True
+    return np.flatnonzero(~_decided(outcome, whole))
+
+
+def _decided(outcome: Any, whole: np.ndarray) -> np.ndarray:
+    """Which of the tiles that are whole have an outcome for every lane, read many at a time."""
+    if not outcome.shape:
+        return whole & _is_done(outcome, ())
+    done, chunk = np.zeros_like(whole), outcome.chunks[0]
+    rows = max(1, _AT_ONCE // (chunk * math.prod(outcome.shape[1:])))
+    for first in range(0, len(whole), rows):
+        part = whole[first : first + rows]
+        if not part.any():
+            continue
+        try:
+            least = outcome[first * chunk : (first + rows) * chunk]
+        except Exception:  # one of them is damaged
+            for index in np.argwhere(part):
+                place = (first + int(index[0]), *map(int, index[1:]))
+                done[place] = _is_done(outcome, place)
+            continue
+        for axis, size in enumerate(outcome.chunks):
+            least = np.minimum.reduceat(least, range(0, least.shape[axis], size), axis)
+        done[first : first + rows] = part & (least != 0)
+    return done
 
 
 def _is_done(outcome: zarr.Array, index: tuple[int, ...]) -> bool:
