@@ -248,18 +248,22 @@ def poison(count: int, folder: Path, chance: random.Random) -> str:
 def overhead(count: int, folder: Path, chance: random.Random) -> str:
     """Tiles of about a second: a local cluster against threads on the same cores."""
     (folder / "c.toml").write_text(SECONDS.format(tile=256, lanes=256 * count))
-    times = {}
+    times, work = {}, {}
     for name, options in (("threads", []), ("dask", ["--scheduler", "local"])):
-        began = time.monotonic()
+        began, worked = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         out = folder / name
         assert done("sweep", folder / "c.toml", "--out", out, *options) == 0
         times[name] = time.monotonic() - began
+        work[name] = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - worked
         stamps = sorted(p.stat().st_mtime for p in (out / "outcome" / "c").iterdir())
         times[f"{name} steady"] = (stamps[-1] - stamps[1]) / (count - 2)
     assert digest(folder / "threads") == digest(folder / "dask")
     extra = times["dask steady"] / times["threads steady"] - 1
-    return f"{count} tiles of {times['threads steady'] * 2:.1f} s: {extra:+.1%} a tile once it " \
-        f"runs; {times['threads']:.0f} s and {times['dask']:.0f} s in all"  # fmt: skip
+    return (
+        f"{count} tiles of {times['threads steady'] * 2:.1f} s: {extra:+.1%} a tile once it runs; "
+        f"in all {times['threads']:.0f} s and {times['dask']:.0f} s, of processors "
+        f"{work['threads']:.0f} s and {work['dask']:.0f} s"
+    )
 
 
 STREAM = """

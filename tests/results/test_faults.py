@@ -31,11 +31,14 @@ def test_killed_at_every_change():
     while killed(MemoryStore(), last, False):
         last += 1
     assert last > 4 * 2 + 7  # two variables of four tiles, metadata, labels
+    known = len([key for key in miniature.sound() if key not in TILES])
     for left in range(1, last):
         for after in (False, True):
             place = MemoryStore()
             assert killed(place, left, after)
             miniature.never_wrong(place)
+            if left > known + 1:  # from the first tile on anybody may look, at any moment
+                store.open_dataset(place)
             killed(place, 3, not after)
             miniature.run(place)
             assert miniature.contents(place) == miniature.sound(), (left, after)
@@ -95,6 +98,14 @@ def test_each_part_spoilt_in_each_way(key, how):
     miniature.run(place)
     assert miniature.contents(place) == miniature.sound()
     assert store.damaged(place) == []
+
+
+@pytest.mark.parametrize("key", [*TILES, *LABELS, *METADATA, "zarr.json"])
+def test_what_is_lost_is_done_again_without_a_check(key):
+    place = filled()
+    damage(place, key, "lose")
+    miniature.run(place)
+    assert miniature.contents(place) == miniature.sound()
 
 
 def test_a_configuration_that_was_touched_is_damage_not_another_sweep():
