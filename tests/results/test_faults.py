@@ -26,22 +26,21 @@ def killed(place, left, after, **options):
 
 
 def test_killed_at_every_change():
-    """Before and after each write, then again while it is resumed, then to the end."""
+    """Before each change, then again while it is resumed, then to the end."""
     last = 1
     while killed(MemoryStore(), last, False):
         last += 1
     assert last > 4 * 2 + 7  # two variables of four tiles, metadata, labels
     known = len([key for key in miniature.sound() if key not in TILES])
-    for left in range(1, last):
-        for after in (False, True):
-            place = MemoryStore()
-            assert killed(place, left, after)
-            miniature.never_wrong(place)
-            if left > known + 1:  # from the first tile on anybody may look, at any moment
-                store.open_dataset(place)
-            killed(place, 3, not after)
-            miniature.run(place)
-            assert miniature.contents(place) == miniature.sound(), (left, after)
+    for left in range(1, last):  # before one change is after the one before
+        place = MemoryStore()
+        assert killed(place, left, False)
+        miniature.never_wrong(place)
+        if left > known + 1:  # from the first tile on anybody may look, at any moment
+            store.open_dataset(place)
+        killed(place, 3, True)
+        miniature.run(place)
+        assert miniature.contents(place) == miniature.sound(), left
 
 
 def test_verifying_is_killed():
@@ -217,6 +216,6 @@ class Store(RuleBasedStateMachine):
 
 
 Store.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=12, deadline=None, derandomize=True
+    max_examples=15, stateful_step_count=12, deadline=None, derandomize=True
 )
 TestStore = Store.TestCase

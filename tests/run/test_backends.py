@@ -185,7 +185,7 @@ JOBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", JOBS)
+@pytest.mark.parametrize("kind", ["family", "own", pytest.param("lambda", marks=pytest.mark.long)])
 def test_a_job_travels_to_another_process(kind, tmp_path):
     """What a worker unpacks yields the same bits and has the same mathematics."""
     cloudpickle = pytest.importorskip("cloudpickle")
@@ -214,7 +214,7 @@ def test_a_job_travels_to_another_process(kind, tmp_path):
 # A cluster ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_local_cluster_makes_the_same_bytes(whole, tmp_path):
     pytest.importorskip("distributed")
     sweep(tmp_path / "s", backend="dask:local")

@@ -29,7 +29,7 @@ def sweep(shift=0.0, dtype="float64", **settings):
     return eos.sweep(paper, axes, 300, dtype=dtype, tile=16, **settings)
 
 
-@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=pytest.mark.long)])
 def test_sweeps_in_threads_give_what_they_give_alone(engine):
     """Different programs, in both precisions, several times each."""
     cases = [(shift, dtype) for shift in (0.0, 0.01) for dtype in ("float64", "float32")] * 3
@@ -118,7 +118,10 @@ cli.main([sys.argv[2]])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "what", "again"),
-    [("SIGTERM", "sweep", "go on"), ("SIGINT", "reproduce", "start anew")],
+    [
+        ("SIGTERM", "sweep", "go on"),
+        pytest.param("SIGINT", "reproduce", "start anew", marks=pytest.mark.long),
+    ],
 )
 def test_a_signal_that_nobody_heeds_ends_the_process(kind, what, again):
     began = time.monotonic()
