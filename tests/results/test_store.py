@@ -311,8 +311,10 @@ def test_another_version_is_refused_unless_forced(copy):
         meta = json.loads((other / "zarr.json").read_text())
         meta["attributes"][field] = "another"
         (other / "zarr.json").write_text(json.dumps(meta))
-        with pytest.raises(FileExistsError, match=f"{field}: another there"):
+        with pytest.raises(FileExistsError, match=f"{field}: another there") as refusal:
             write(other)
+        assert "force=True" in str(refusal.value)
+        assert ("set_process_flags()" in str(refusal.value)) == (field == "xla_flags")
         write(other, force=True)
 
 

@@ -12,6 +12,7 @@ from eos_jax.results import store
 from eos_jax.run import backends, job
 from eos_jax.run.backends import TilesFailed, base, threads
 from eos_jax.run.grid import number_of_tiles, tiles
+from eos_jax.sweep import _job
 
 pytestmark = pytest.mark.optimised
 
@@ -192,12 +193,7 @@ def test_a_job_travels_to_another_process(kind, tmp_path):
     objective, rule, observer = JOBS[kind]()
     axes = {n: np.linspace(0.4, 1.2, 5 if i == 0 else 2)
             for i, n in enumerate(objective.parameters)}  # fmt: skip
-    found = {}
-
-    def keep(place):
-        return lambda tile, results: found.setdefault(tile.start, results)
-
-    work = eos.sweep.__globals__["_job"](
+    work = _job(
         objective, {**axes, "eta": 0.05}, 50, rule=rule, stop=eos.Stop(), observe=observer, every=1,
         sharpness="auto", keep=None, combine="product", dtype="float64", tile=None,
     )  # fmt: skip
