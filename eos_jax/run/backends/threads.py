@@ -12,7 +12,7 @@ from eos_jax.run.grid import Tile
 from eos_jax.run.job import Job, compute
 
 
-class _Cancelled(Exception):
+class _Cancelled(BaseException):
     """Raised in a worker at the end of a round once another has failed or was interrupted."""
 
 
@@ -65,8 +65,6 @@ def run(
     def attempt(tile, device):
         try:
             found = compute(job, tile, lanes, device, on_round)
-        except _Cancelled:
-            raise
         except Exception as error:
             failed[tile] = error
             if len(failed) >= HOPELESS and not succeeded.is_set():
@@ -76,9 +74,7 @@ def run(
         return found
 
     def write(tile, found):
-        said = sink(tile, found)
-        with lock:
-            note(said)
+        note(sink(tile, found))  # one thread writes, so nobody else notes
 
     def work(device, writer):
         written = None
