@@ -37,3 +37,17 @@ def check_sizes(sizes: Any, least: int = 2) -> None:
             f"Argument `sizes` must be at least {least} positive integers, from the input to the "
             f"output, but got {sizes!r}."
         )
+
+
+def sized(size: float) -> str:
+    """A number of bytes in words.
+
+    Example:
+      >>> sized(2_500_000_000)
+      '2.33 GiB'
+    """
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1000 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"

@@ -1,11 +1,13 @@
 """The command `eos-jax`."""
 
+import atexit
 import contextlib
 import functools
 import importlib.machinery
 import inspect
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -21,46 +23,100 @@ import numpy as np
 import tyro
 import xarray as xr
 
+from eos_jax.checks import sized
 from eos_jax.machine import cores, set_process_flags
 from eos_jax.objectives import Objective, from_function
 from eos_jax.outcomes import Outcome
 from eos_jax.results.provenance import package_version
+from eos_jax.run.backends import TilesFailed
 
 
 def sweep(
     config: Annotated[Path, tyro.conf.Positional],
-    out: Path,
+    out: str,
     set: Annotated[list[str], tyro.conf.UseAppendAction] = [],  # noqa: B006
     objective: str | None = None,
     force: bool = False,
+    dry_run: bool = False,
+    shard: str | None = None,
+    scheduler: str | None = None,
+    backend: str | None = None,
 ) -> None:
     """Run every start with every step size of a configuration, into a Zarr store.
 
     A configuration with a table `analysis` runs that instrument instead, such as orbit_diagram.
 
+    Exit code 1 if some tiles could not be computed.
+
     Args:
         config: TOML file; see the folder configs.
-        out: folder of the store. A store of the same configuration is resumed.
+        out: folder or URL of the store. A store of the same configuration is resumed.
         set: change a key of the configuration, e.g. --set axes.x.num=8192. May be repeated.
         objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's.
         force: resume although versions, device or XLA's options differ.
+        dry_run: say what it would take and what of it is done, and write nothing.
+        shard: i/n, for example 0/3: do every n-th tile only; n such processes make the whole.
+        scheduler: address of a scheduler of dask.distributed, or local for worker processes here.
+        backend: NAME or NAME:OPTION of another one that computes the tiles.
     """
     from eos_jax import config as configuration
+    from eos_jax.sweep import outline
 
     settings = configuration.load(config, set)
     own = load_objective(objective) if objective else None
+    chosen = _backend(shard, scheduler, backend)
     try:
-        dataset = configuration.run(settings, own, out=out, **({"force": True} if force else {}))
+        given: dict[str, Any] = {"out": out}
+        given |= {"force": True} if force else {}
+        given |= {"backend": chosen} if chosen != "threads" else {}
+        if dry_run and settings.analysis is not None:
+            raise ValueError("Option --dry-run says nothing of an analysis.")
+        if dry_run:
+            given |= configuration.arguments(settings, own)
+            print("\n".join(_in_lines(outline(**given), settings.steps)))
+            return
+        dataset = configuration.run(settings, own, **given)
     except ValueError as error:  # names key and value; the file is known here
         raise ValueError(f"{config}: {error}") from None
     except MemoryError as error:
         raise ValueError(f"{config}: too large for memory: {error}") from None
-    print("\n".join(summary(dataset)))
+    print("\n".join(summary(dataset, out)))
     print(f"wrote {out}")
 
 
+def _backend(shard, scheduler, backend) -> str:
+    given = {"--shard": shard, "--scheduler": scheduler, "--backend": backend}
+    options = [name for name, text in given.items() if text is not None]
+    if len(options) > 1:
+        raise ValueError(f"Options {' and '.join(options)} exclude each other.")
+    if shard is not None:
+        return f"shard:{shard}"
+    return f"dask:{scheduler}" if scheduler is not None else backend or "threads"
+
+
+def _in_lines(outline, steps) -> list[str]:
+    """What a sweep would take, in words."""
+    tile = " x ".join(map(str, outline.tile)) or "1"
+    return [
+        f"lanes: {outline.lanes:,}, of which {outline.done:,} are done",
+        f"steps: {steps:,} at most",
+        f"tiles: {outline.tiles:,} of {tile}",
+        f"size: at most {sized(outline.disk)}, before compression",
+        f"memory: about {sized(outline.memory)}",
+        f"time left: about {_duration(outline.seconds)} here, by a sample of the lanes",
+        f"engine: {outline.engine}, since {outline.why}",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.2g} seconds" if seconds < 10 else f"{seconds:.0f} seconds"
+
+
 def plot(
-    store: Annotated[Path, tyro.conf.Positional],
+    store: Annotated[str, tyro.conf.Positional],
     out: Path,
     kind: str | None = None,
     variable: str | None = None,
@@ -95,10 +151,13 @@ def plot(
     options: Any = {name: value for name, value in wanted.items() if value is not None}
     chosen = dict(_selection(text) for text in sel)
     dataset = open_dataset(store)
+    known = None
     if "figure" in dataset.attrs and not (kind or chosen or facet or options or title is not None):
         from eos_jax.paper.figures import figures
 
-        figure = figures[dataset.attrs["figure"]].draw(dataset.load())
+        known = figures.get(dataset.attrs["figure"])
+    if known is not None:
+        figure = known.draw(dataset.load())
     else:
         figure = plots.draw(dataset, kind, sel=chosen, facet=facet, title=title, **options)
     plots.save(figure, out)
@@ -151,7 +210,7 @@ def explore(
             threading.Event().wait()
 
 
-def export(store: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
+def export(store: Annotated[str, tyro.conf.Positional], out: Path) -> None:
     """Write a result into one file for other programs.
 
     Args:
@@ -200,7 +259,7 @@ def reproduce(
         raise SystemExit(1)
 
 
-def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
+def info(store: Annotated[str | None, tyro.conf.Positional] = None) -> None:
     """Say what a result holds, or without one what is installed and where it runs.
 
     Args:
@@ -226,13 +285,20 @@ def info(store: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
     dims = dict.fromkeys((*lanes, *dataset.sizes))
     print(", ".join(f"{dim}: {dataset.sizes[dim]}" for dim in dims) or "one lane")
     for name, value in dataset.attrs.items():
-        print(f"{name}: {value}")
+        print(f"{name}: {_printable(str(value))}")
     if "outcome" in dataset:
-        print("\n".join(summary(dataset)))
+        print("\n".join([*_progress(store), *summary(dataset, store)]))
 
 
-def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Check every chunk of a result; damaged tiles are marked to be done again.
+def _printable(text: str) -> str:
+    """Text of others, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def verify(store: Annotated[str, tyro.conf.Positional]) -> None:
+    """Check a result: metadata, labels, every chunk. Damaged tiles are marked to be done again.
+
+    Exit code 1 if something is damaged or lost.
 
     Args:
         store: a result of `eos-jax sweep`.
@@ -241,30 +307,54 @@ def verify(store: Annotated[Path, tyro.conf.Positional]) -> None:
 
     found = damaged(store)
     for line in found:
-        print(f"damaged: {line}")
-    print(f"{len(found)} damaged chunks" + (" ; run the same sweep again" if found else ""))
+        print(f"damaged: {_printable(line)}")
+    again = "; run the same sweep again to repair them" if found else ""
+    print(f"{len(found)} damaged chunks{again}")
     if found:
         raise SystemExit(1)
+
+
+def _progress(store) -> list[str]:
+    """How far a sweep is, and how fast if it is running."""
+    from eos_jax.results.store import progress
+
+    found = progress(store)
+    if found is None:
+        return []
+    line = f"tiles: {found.done:,} of {found.tiles:,} done"
+    if found.done == found.tiles or found.since is None:
+        return [line]
+    line += f", the last {_duration(found.since)} ago"
+    if found.rate:
+        left = (found.tiles - found.done) * found.lanes / found.done / found.rate
+        line += f"; then {found.rate:,.3g} lanes/s, at which the rest takes {_duration(left)}"
+    return [line]
 
 
 NEAR = 0.01
 """Part of the threshold below it within which an orbit counts as at the edge in a summary."""
 
 
-def summary(dataset: xr.Dataset) -> list[str]:
+def summary(dataset: xr.Dataset, store: str | None = None) -> list[str]:
     """Lines that say how many lanes had which fate, and the sharpness that was reached.
 
-    The dataset is read a slab at a time; medians are those of at most some million lanes.
+    The dataset is read a slab at a time; medians are those of at most some million lanes. Given the
+    store that it was opened from, where nothing was written nothing is read.
     """
+    from eos_jax.results.store import rows_written
+
     bend = "curvature" if "curvature" in dataset else "sharpness"
     wanted = [name for name in ("outcome", bend, "threshold") if name in dataset]
     thin = max(1, dataset.outcome.size // 2**20)
+    rows = None if store is None else rows_written(store)
     with ThreadPoolExecutor(cores()) as pool:
-        parts = list(pool.map(lambda slab: _part_of(slab, bend, thin), _slabs(dataset[wanted])))
+        slabs = _slabs(dataset[wanted], rows)
+        parts = list(pool.map(lambda slab: _part_of(slab, bend, thin), slabs))
     counts = Counter(dict(enumerate(sum(part.counts for part in parts))))
+    counts[Outcome.PENDING] += dataset.outcome.size - sum(counts.values())
     at_edge = sum(part.at_edge for part in parts)
     reached, edge, thresholds = (
-        np.concatenate([getattr(part, name) for part in parts])
+        np.concatenate([getattr(part, name) for part in parts] or [np.empty(0)])
         for name in ("reached", "edge", "thresholds")
     )
     lines = [f"rule: {dataset.attrs['rule']}"] if "rule" in dataset.attrs else []
@@ -355,16 +445,20 @@ def _why_undecided(dataset) -> str:
     )
 
 
-def _slabs(dataset, lanes=2**20):
-    """Pieces of a dataset along its first dimension, of about so many lanes."""
+def _slabs(dataset, rows=None, lanes=2**20):
+    """Pieces of a dataset along its first dimension, of about so many lanes, that hold these rows.
+
+    Rows are the first ones of tiles; by default all.
+    """
     if not dataset.outcome.ndim:
         yield dataset
         return
     first, size = dataset.outcome.dims[0], dataset.outcome.shape[0]
     chunk = dataset.outcome.encoding.get("chunks", (1,))[0]
-    rows = max(1, lanes // (dataset.outcome.size // size) // chunk) * chunk
-    for start in range(0, size, rows):
-        yield dataset.isel({first: slice(start, start + rows)})
+    step = max(1, lanes // (dataset.outcome.size // size) // chunk) * chunk
+    starts = range(0, size, step) if rows is None else sorted({row // step * step for row in rows})
+    for start in starts:
+        yield dataset.isel({first: slice(start, start + step)})
 
 
 def load_objective(place: str) -> Objective:
@@ -382,7 +476,7 @@ def load_objective(place: str) -> Objective:
         found = getattr(module, name, None)
         if isinstance(found, Objective):
             return found
-        if inspect.isfunction(found):
+        if callable(found) and not inspect.isclass(found):
             return from_function(found)
     except ValueError as error:
         raise ValueError(f"Option --objective {place}: {error}") from error
@@ -408,20 +502,77 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
       arguments: the command line without the program's name; by default the process's own.
     """
-    signal.signal(signal.SIGTERM, _interrupted)
+    arguments = sys.argv[1:] if arguments is None else arguments
     set_process_flags()
     try:
-        _parse_and_run(sys.argv[1:] if arguments is None else arguments)
+        with _signals(arguments):
+            _parse_and_run(arguments)
     except KeyboardInterrupt:
-        print("eos-jax: interrupted; run the same command again to go on.", file=sys.stderr)
+        _say(_farewell(arguments))
+        atexit.register(_gone)  # XLA's threads do not always survive a tear-down
         raise SystemExit(130) from None
-    except (ValueError, OSError) as error:
-        print(f"eos-jax: {_one_line(str(error))}", file=sys.stderr)
+    except TilesFailed as error:
+        _say(str(error))
+        raise SystemExit(1) from None
+    except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:
+        _say(str(error) or type(error).__name__)
         raise SystemExit(2) from None
 
 
-def _interrupted(*_):
-    raise KeyboardInterrupt
+GRACE = 20.0
+"""Seconds that a signal leaves for a polite end. What is on a disk is sound at any moment."""
+
+
+@contextlib.contextmanager
+def _signals(arguments):
+    """SIGINT and SIGTERM raise KeyboardInterrupt; if that is of no avail, the process ends."""
+    timers = []
+
+    def interrupted(*_):
+        timers.append(threading.Timer(GRACE, _leave, [arguments]))
+        timers[-1].daemon = True
+        timers[-1].start()
+        raise KeyboardInterrupt
+
+    try:
+        before = {
+            kind: signal.signal(kind, interrupted) for kind in (signal.SIGINT, signal.SIGTERM)
+        }
+    except ValueError:  # not in the main thread, which alone is given signals
+        before = {}
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _leave(arguments):
+    _say(_farewell(arguments))
+    _gone()
+
+
+def _gone():
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(130)
+
+
+def _farewell(arguments) -> str:
+    again = "go on" if arguments[:1] == ["sweep"] else "start anew"
+    return f"interrupted; run the same command again to {again}."
+
+
+def _say(text: str) -> None:
+    line = _printable(_one_line(text))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    print(f"eos-jax: {line}", file=sys.stderr, flush=True)
+
+
+_LONGEST = 1500  # characters of a message
 
 
 def _parse_and_run(arguments):

@@ -19,6 +19,8 @@ import numpy as np
 import xarray as xr
 
 from eos_jax import objectives, observers, rules
+from eos_jax.checks import sized
+from eos_jax.machine import memory
 from eos_jax.objectives import Objective
 from eos_jax.observers import Observer
 from eos_jax.outcomes import ESCAPE, Stop
@@ -81,6 +83,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     analysis: dict[str, Any] | None = None
 
 
+_BYTES_OF_VALUE = 40  # of an axis: itself, its labels, and copies on their way to a store
+
 _CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
             "dtype": ("float64", "float32"),
             "sharpness": ("auto", "exact", "power", "lanczos", "false"),
@@ -118,6 +122,8 @@ def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
         raise ValueError(f"{path}: not a text file in UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not valid TOML: {error}.") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply.") from None
     return changed(raw, changes, f"{path}: ")
 
 
@@ -146,9 +152,14 @@ def _apply(raw: dict[str, Any], change: str) -> None:
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
         raise ValueError(f"Option --set must be key=value, but got {change!r}.")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        value = text.strip()
+        parsed = {"value": text.strip()}
+    except RecursionError:
+        raise ValueError(f"Option --set {key.strip()}: nested too deeply.") from None
+    if list(parsed) != ["value"] or (isinstance(parsed["value"], str) and "\n" in text.strip()):
+        raise ValueError(f"Option --set must be one key=value, but got {change!r}.")
+    value = parsed["value"]
     *tables, last = key.strip().split(".")
     for name in tables:
         raw = raw.setdefault(name, {})
@@ -214,12 +225,11 @@ def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | fl
             f"Key `axes.{name}` must be a range of finite length, but got "
             f"{axis.start} to {axis.stop}."
         )
-    try:
-        np.empty(axis.num)
-    except MemoryError:
+    if _BYTES_OF_VALUE * axis.num > memory():
         raise ValueError(
-            f"Key `axes.{name}.num` must fit into memory, but got {axis.num}."
-        ) from None
+            f"Key `axes.{name}.num` must fit into memory, of which there is {sized(memory())}, but "
+            f"got {axis.num}, which takes {sized(_BYTES_OF_VALUE * axis.num)}."
+        )
     if axis.spacing == "linear":
         return np.linspace(axis.start, axis.stop, axis.num)
     if axis.start <= 0 or axis.stop <= 0:

@@ -40,6 +40,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory() -> int:
+    """Bytes of memory this process may use: those of the machine, or of its control group."""
+    if not hasattr(os, "sysconf"):
+        return 2**63
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            return min(physical, int(file.read()))
+    except (OSError, ValueError):  # no such limit
+        return physical
+
+
+_claimed: set[int] = set()
+
+
+def claim_process() -> None:
+    """Note that JAX runs in this process.
+
+    Raises:
+      RuntimeError: in a process that was forked off one in which it ran: the threads of JAX are not
+        there, and it would wait for them for ever.
+    """
+    if _claimed and os.getpid() not in _claimed:
+        raise RuntimeError(
+            "This process was forked off one that had run sweeps, and JAX does not survive a fork; "
+            "start processes afresh, e.g. multiprocessing.get_context('spawn')."
+        )
+    _claimed.add(os.getpid())
+
+
 def workers(devices: list[jax.Device]) -> list[jax.Device]:
     """One worker for each device, or for each core where the one device is the CPU.
 

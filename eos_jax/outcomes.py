@@ -63,6 +63,10 @@ ESCAPE = 1e6
 """Modulus of a parameter beyond which an orbit counts as diverged, unless said otherwise."""
 
 
+LONGEST_PERIOD = 2**16
+"""Of the cycles that can be looked for: an orbit goes round twice after its horizon."""
+
+
 class Stop(NamedTuple):
     """When a lane is decided.
 
@@ -107,6 +111,11 @@ def checked(stop: Stop, dtype: Any) -> Stop:
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"Argument `{name}` must be positive and finite, but got {value}.")
     check_count("longest_period", stop.longest_period, least=0)
+    if stop.longest_period > LONGEST_PERIOD:
+        raise ValueError(
+            f"Argument `longest_period` must be at most {LONGEST_PERIOD}, but got "
+            f"{stop.longest_period}."
+        )
     return stop._replace(tolerance=float(tolerance), escape=float(stop.escape))
 
 

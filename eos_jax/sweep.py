@@ -1,12 +1,13 @@
 """Many orbits: convert, check, run, label."""
 
+import contextlib
+import errno
 import functools
+import inspect
 import math
-import os
-import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,17 +15,20 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from eos_jax import curvature, machine, measures, rules
-from eos_jax.checks import check_choice, check_count
+from eos_jax.checks import check_choice, check_count, sized
 from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
 from eos_jax.results import labels, provenance, store
+from eos_jax.results.places import Place
 from eos_jax.rules import Rule
-from eos_jax.run.backends import threads
+from eos_jax.run import backends
+from eos_jax.run.backends import TilesFailed
 from eos_jax.run.engine import choose
-from eos_jax.run.grid import make_grid, tile_shape, tiles
-from eos_jax.run.job import Job, bare_program, default_tile
+from eos_jax.run.estimate import needed_memory, seconds_of_lane
+from eos_jax.run.grid import lanes_of, make_grid, number_of_tiles, tile_shape, tiles
+from eos_jax.run.job import Job, bare_program, bytes_of_lane, default_tile
 from eos_jax.run.job import results as results_of
 
 DTYPES = ("float64", "float32")
@@ -43,11 +47,12 @@ def sweep(
     keep: Sequence[str] | None = None,
     combine: str = "product",
     dtype: str = "float64",
-    out: str | os.PathLike | None = None,
+    out: Place | None = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     engine: str = "auto",
+    backend: str = "threads",
     progress: bool | Callable[[float], Any] | None = None,
 ) -> xr.Dataset:
     """Run every start with every set of hyperparameters until its fate is decided.
@@ -70,7 +75,7 @@ def sweep(
       keep: names of the variables wanted besides `outcome`; all by default.
       combine: "product" of the axes, or "zip" of axes of one length, along a dimension `lane`.
       dtype: "float64" or "float32".
-      out: folder of a Zarr store to write tile by tile. A store of the same configuration is
+      out: folder or URL of a Zarr store to write tile by tile. A store of the same configuration is
         resumed; one of another is refused. Without it the result stays in memory.
       force: resume a store although versions, device or XLA's options differ.
       tile: lanes that are computed and written at once; by default chosen for the device.
@@ -78,6 +83,9 @@ def sweep(
       engine: "registers" runs steps that are lists of scalar operations as machine code of the
         CPU, "plain" runs anything by XLA; "auto" takes registers where it can. Which one ran, and
         why, is in the attributes.
+      backend: who computes the tiles: "threads" of this process; "shard:i/n" for every n-th tile on
+        them, of a sweep that n processes do without knowing of each other; "dask:ADDRESS" for the
+        workers of a dask.distributed cluster, "dask:local" for one of processes started here.
       progress: show a progress bar; by default on a terminal or in a notebook. A function is
         called instead with numbers of lanes as they are done; what it raises stops the sweep.
 
@@ -93,6 +101,7 @@ def sweep(
     Raises:
       ValueError: if an argument does not fit; the message names it.
       FileExistsError: if `out` holds something else, or a result of another configuration.
+      TilesFailed: if some tiles could not be computed; the others are in the store.
 
     Warns:
       UserWarning: if lanes fell clearly below the floor that the objective gives.
@@ -109,6 +118,17 @@ def sweep(
     Source: the labels, Zhu et al. 2023, sections 3 and 4.3; a lane that passes close to a minimum
     sharper than the threshold goes on.
     """
+    job = _job(
+        objective, axes, steps, rule=rule, stop=stop, observe=observe, every=every,
+        sharpness=sharpness, keep=keep, combine=combine, dtype=dtype, tile=tile,
+    )  # fmt: skip
+    return _run(job, "Orbits", out, force, tile, devices, progress, engine, backend)
+
+
+def _job(
+    objective, axes, steps, *, rule, stop, observe, every, sharpness, keep, combine, dtype, tile
+) -> Job:
+    """The arguments of `sweep`, converted and checked."""
     rule, observers = rules.as_rule(rule), as_observers(observe)
     _check_counts(steps, every, tile)
     check_choice("dtype", dtype, DTYPES)
@@ -120,7 +140,7 @@ def sweep(
         tuple(keep) if keep is not None else None,
     )  # fmt: skip
     _check_names(job)
-    return _run(job, "Orbits", out, force, tile, devices, progress, engine)
+    return job
 
 
 def orbits(
@@ -135,7 +155,7 @@ def orbits(
     sharpness: str | None = "auto",
     combine: str = "product",
     dtype: str = "float64",
-    out: str | os.PathLike | None = None,
+    out: Place | None = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -200,69 +220,109 @@ def orbits(
     return _run(job, "Orbits, step by step,", out, force, tile, devices, progress)
 
 
-def _run(job, words, out, force, tile, devices, progress, engine="auto") -> xr.Dataset:
+def _run(job, words, out, force, tile, devices, progress, engine="auto", backend="threads"):
     """Run what is not done of a job, into memory or a store, and open the result."""
+    machine.claim_process()
+    chosen = backends.find(backend)
     workers = machine.workers(list(devices or jax.local_devices()))
-    choice = choose(bare_program(job), job.dtype, workers[0].platform, engine)
-    job = job._replace(engine=choice.engine)
-    title = f"{words} of {job.objective.name} under {job.rule.name}"
-    attrs = provenance.attributes(
-        provenance.describe(job), workers[0], title, job.rule.remark, choice
-    )
-    plan = labels.layout(job, attrs)
-    block = tile_shape(job.grid.shape, tile or default_tile(job, workers))
+    job, plan = _labelled(job, words, workers, engine)
+    shape = job.grid.shape
+    block = tile_shape(shape, tile or default_tile(job, workers, chosen.ways))
+    values = {}
     if out is None:
+        _check_memory(job, chosen, backend)
         values = {n: np.full(v.shape, v.fill, v.dtype) for n, v in plan.variables.items()}
-        pending = list(tiles(job.grid.shape, block))
+        numbers = np.arange(number_of_tiles(shape, block))
         sink = functools.partial(_write_memory, values)
     else:
         block = store.create(out, plan, block, force=force)
-        pending = store.pending(out, tiles(job.grid.shape, block))
+        numbers = chosen.share(store.pending(out))
         sink = store.writer(out)
-    below = _Below(job)
-
-    def write(tile, results):
-        below.look(results)
-        sink(tile, results)
-
-    done = job.grid.lanes - sum(math.prod(tile.shape) for tile in pending)
-    with tqdm(
-        total=job.grid.lanes,
-        initial=done,
-        unit="lane",
-        unit_scale=True,
-        delay=0.5,
-        disable=None if progress is None else callable(progress) or not progress,
-    ) as bar:
+    todo = lanes_of(shape, block, numbers)
+    mine = lanes_of(shape, block, chosen.share(np.arange(number_of_tiles(shape, block))))
+    below = _Below()
+    with (
+        tqdm(
+            total=mine,
+            initial=mine - todo,
+            unit="lane",
+            unit_scale=True,
+            delay=0.5,
+            disable=None if progress is None else callable(progress) or not progress,
+        ) as bar,
+        _space_said(out, todo * bytes_of_lane(job)),
+    ):
         report = progress if callable(progress) else bar.update
-        threads.run(job, pending, math.prod(block), write, report, workers)
-    below.warn()
+        failed = chosen.run(
+            job, tiles(shape, block, numbers), math.prod(block),
+            functools.partial(_write, job, sink), report, below.add, workers,
+        )  # fmt: skip
+    below.warn(job)
+    if failed:
+        raise TilesFailed(failed, len(numbers))
     return labels.to_dataset(plan, values) if out is None else store.open_dataset(out)
+
+
+def _labelled(job, words, workers, engine):
+    """The job with its engine, and the layout of its result."""
+    choice = choose(bare_program(job), job.dtype, workers[0].platform, engine)
+    job = job._replace(engine=choice.engine)
+    title = f"{words} of {job.objective.name} under {job.rule.name}"
+    configuration = provenance.describe(job)
+    attrs = provenance.attributes(configuration, workers[0], title, job.rule.remark, choice)
+    return job, labels.layout(job, attrs)
+
+
+def _check_memory(job, chosen, backend) -> None:
+    if chosen.remote or chosen.ways > 1:
+        raise ValueError(f"Argument `out` must be given where the backend is {backend}.")
+    needed, there = job.grid.lanes * bytes_of_lane(job), machine.memory()
+    if needed > there:
+        raise ValueError(
+            f"Argument `out` must be given: the result takes {sized(needed)}, and this machine has "
+            f"{sized(there)} of memory; a store is written tile by tile."
+        )
+
+
+@contextlib.contextmanager
+def _space_said(out, needed):
+    """Where a disk is full, say how much it would have to hold."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            error.errno,
+            f"No space left for `{out}`: it needs up to {sized(needed)} more. Finished tiles are "
+            "sound; make room and run the same sweep again.",
+        ) from error
+
+
+def _write(job, sink, tile, results):
+    """Give a tile to the sink; how many of its lanes ended below the floor, and the lowest."""
+    sink(tile, results)
+    floor, stop = job.objective.floor, job.stop
+    if floor is None or stop is None or "loss" not in results:
+        return 0, math.inf
+    resolved = 1e3 * float(np.finfo(job.dtype).eps) * max(abs(floor), 1)
+    with np.errstate(invalid="ignore"):
+        clearly = results["loss"] < floor - (stop.tolerance or 0) - resolved
+    return int(clearly.sum()), float(results["loss"][clearly].min(initial=math.inf))
 
 
 class _Below:
     """Counts lanes that ended clearly below the objective's floor, which then is none."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.lanes, self.lowest = job, 0, math.inf
-        self.lock = threading.Lock()
+    def __init__(self) -> None:
+        self.lanes, self.lowest = 0, math.inf
 
-    def look(self, results) -> None:
-        """See a tile's results; from one thread or several."""
-        floor, stop = self.job.objective.floor, self.job.stop
-        if floor is None or stop is None or "loss" not in results:
-            return
-        resolved = 1e3 * float(np.finfo(self.job.dtype).eps) * max(abs(floor), 1)
-        with np.errstate(invalid="ignore"):
-            clearly = results["loss"] < floor - (stop.tolerance or 0) - resolved
-        if clearly.any():
-            with self.lock:
-                self.lanes += int(clearly.sum())
-                self.lowest = min(self.lowest, float(results["loss"][clearly].min()))
+    def add(self, found: tuple[int, float]) -> None:
+        self.lanes, self.lowest = self.lanes + found[0], min(self.lowest, found[1])
 
-    def warn(self) -> None:
+    def warn(self, job: Job) -> None:
         if self.lanes:
-            name, floor = self.job.objective.name, self.job.objective.floor
+            name, floor = job.objective.name, job.objective.floor
             warnings.warn(
                 f"{self.lanes} lanes ended below the floor {floor:g} of {name}, the lowest at a "
                 f"loss of {self.lowest:g}; none of them counts as converged. Give the floor that "
@@ -303,3 +363,101 @@ def _check_names(job) -> None:
 def _write_memory(values, tile, results) -> None:
     for name, part in results.items():
         values[name][tile.slices] = part
+
+
+class Outline(NamedTuple):
+    """What a sweep takes, as far as can be said before it is run.
+
+    Attributes:
+      lanes: how many there are.
+      tiles: how many.
+      tile: shape of one.
+      done: lanes that are in the store already.
+      disk: bytes of the whole result before compression.
+      memory: bytes that this process will hold at most, roughly.
+      seconds: what is left takes on this machine, from a sample of the lanes.
+      engine: which runs it.
+      why: this one.
+    """
+
+    lanes: int
+    tiles: int
+    tile: tuple[int, ...]
+    done: int
+    disk: int
+    memory: int
+    seconds: float
+    engine: str
+    why: str
+
+
+def outline(
+    objective: Objective,
+    axes: Mapping[str, Any],
+    steps: int,
+    *,
+    out: Place | None = None,
+    force: bool = False,
+    tile: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    engine: str = "auto",
+    backend: str = "threads",
+    **settings: Any,
+) -> Outline:
+    """What a sweep would take and what of it is done; nothing is written.
+
+    Args:
+      objective: as in `sweep`, like all the others.
+      axes: as in `sweep`.
+      steps: as in `sweep`.
+      out: as in `sweep`.
+      force: as in `sweep`.
+      tile: as in `sweep`.
+      devices: as in `sweep`.
+      engine: as in `sweep`.
+      backend: as in `sweep`.
+      settings: the other arguments of `sweep`.
+
+    Returns:
+      The outline.
+
+    Raises:
+      ValueError: as `sweep`.
+      FileExistsError: as `sweep`.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> from eos_jax.sweep import outline
+      >>> obj = eos.objectives.scalar_product((2, 2))
+      >>> found = outline(obj, {"x": [2.0, 2.5], "y": [0.3, 0.4], "eta": 0.2}, 100)
+      >>> found.lanes, found.done, found.engine
+      (4, 0, 'registers')
+    """
+    machine.claim_process()
+    names = inspect.signature(_job).parameters
+    usual = {n: p.default for n, p in inspect.signature(sweep).parameters.items() if n in names}
+    given = {**usual, "objective": objective, "axes": axes, "steps": steps, "tile": tile}
+    job = _job(**{**given, **settings})
+    chosen = backends.find(backend)
+    workers = machine.workers(list(devices or jax.local_devices()))
+    job, plan = _labelled(job, "Orbits", workers, engine)
+    shape = job.grid.shape
+    block = tile_shape(shape, tile or default_tile(job, workers, chosen.ways))
+    numbers = np.arange(number_of_tiles(shape, block))
+    if out is not None and (found := store.agreed(out, plan, force)) is not None:
+        block, numbers = found, store.pending(out)
+    left = lanes_of(shape, block, numbers)
+    labelled = sum(values.nbytes for _, values, _ in plan.coords.values())
+    disk = job.grid.lanes * bytes_of_lane(job) + labelled
+    share = lanes_of(shape, block, chosen.share(numbers))
+    return Outline(
+        lanes=job.grid.lanes,
+        tiles=number_of_tiles(shape, block),
+        tile=block,
+        done=job.grid.lanes - left,
+        disk=disk,
+        memory=needed_memory(job, math.prod(block), len(workers)) + (disk if out is None else 0),
+        seconds=share * seconds_of_lane(job, workers),
+        engine=job.engine,
+        why=plan.attrs["engine_reason"],
+    )

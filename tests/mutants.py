@@ -750,6 +750,41 @@ MUTANTS = (
         "misalignment = square * (jnp.sum", "misalignment = -square * (jnp.sum",
         ("theorem_3_2_norms",),
     ),
+    # stores and backends --------------------------------------------------------------------------
+    Mutant(
+        "a_lost_chunk_is_fine", "results/store.py", "for index in set.intersection(*there):",
+        "for index in there[-1]:", (), ("tests/results/test_faults.py",),
+    ),
+    Mutant(
+        "metadata_are_not_mended", "results/store.py", "if places.read(store, key) != data:",
+        "if places.read(store, key) is None:", (), ("tests/results/test_faults.py",),
+    ),
+    Mutant(
+        "labels_without_their_zeros", "results/store.py",
+        """            fill_value=0,
+            config={"write_empty_chunks": True},""",
+        "            fill_value=0,", (), ("tests/acceptance/test_stores.py",),
+    ),
+    Mutant(
+        "outcome_first", "results/store.py", "key=lambda name: name == \"outcome\"",
+        "key=lambda name: name != \"outcome\"", (), ("tests/results/test_faults.py",),
+    ),
+    Mutant(
+        "shards_overlap", "run/backends/shard.py", "numbers % count == index",
+        "numbers % count <= index", (), ("tests/run/test_backends.py",),
+    ),
+    Mutant(
+        "a_failed_tile_is_forgotten", "run/backends/threads.py", "failed[tile] = error",
+        "pass", (), ("tests/run/test_backends.py",),
+    ),
+    Mutant(
+        "the_second_half_is_lost", "run/job.py", "for first in range(0, count, half)",
+        "for first in (0, 0)[: 1 + (count > half)]", (), ("tests/run/test_backends.py",),
+    ),
+    Mutant(
+        "links_are_followed", "results/places.py", "if entry.is_symlink():", "if False:",
+        (), ("tests/results/test_store.py",),
+    ),
     # analysis -------------------------------------------------------------------------------------
     Mutant(
         "exponent_plus_0_05", "analysis/lyapunov.py", "return float(total) / steps",

@@ -10,6 +10,8 @@ import xarray as xr
 
 import eos_jax as eos
 from eos_jax import cli
+from eos_jax.run import job
+from eos_jax.run.backends import threads
 
 GOOD = """
 steps = 50
@@ -103,6 +105,70 @@ def test_a_second_sweep_resumes(config, tmp_path, capsys):
     assert written and written == {p: p.stat().st_mtime_ns for p in written}
 
 
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(config, tmp_path, capsys):
+    arguments = ["sweep", str(config), "--out", str(tmp_path / "s"), "--set", "tile=4"]
+    cli.main([*arguments, "--dry-run"])
+    printed = capsys.readouterr().out
+    assert "lanes: 10, of which 0 are done" in printed and "tiles: 3 of 2 x 2" in printed
+    assert "steps: 50 at most" in printed and "engine: registers" in printed
+    # outcome and seven numbers of 8 bytes, one of 4; x, y, eta
+    assert f"size: at most {10 * (1 + 4 + 6 * 8) + 8 * (5 + 2 + 1)} bytes" in printed
+    assert "memory: about" in printed and "time left: about" in printed
+    assert not (tmp_path / "s").exists()
+    cli.main([*arguments, "--shard", "0/2"])
+    capsys.readouterr()
+    cli.main([*arguments, "--dry-run"])
+    assert "lanes: 10, of which 6 are done" in capsys.readouterr().out
+    cli.main(["info", str(tmp_path / "s")])
+    printed = capsys.readouterr().out
+    assert "tiles: 2 of 3 done, the last" in printed and "lanes/s" in printed
+    assert "pending                 4 lanes   40.00%" in printed
+    cli.main(arguments)
+    capsys.readouterr()
+    cli.main(["info", str(tmp_path / "s")])
+    assert "tiles: 3 of 3 done\n" in capsys.readouterr().out
+
+
+def test_a_dry_run_refuses_what_the_run_would(config, tmp_path, refused):
+    arguments = ["sweep", config, "--out", tmp_path / "s"]
+    cli.main([str(a) for a in arguments])
+    assert "steps: 50 there, 51 now" in refused(*arguments, "--dry-run", "--set", "steps=51")
+
+
+def test_failed_tiles_are_exit_code_1(config, tmp_path, capsys, monkeypatch):
+    real = job.compute
+
+    def compute(work, tile, *rest):
+        if tile.start == (2, 0):
+            raise ArithmeticError("poison")
+        return real(work, tile, *rest)
+
+    monkeypatch.setattr(threads, "compute", compute)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["sweep", str(config), "--out", str(tmp_path / "s"), "--set", "tile=4"])
+    assert stop.value.code == 1
+    line = capsys.readouterr().err
+    assert line.startswith("eos-jax: 1 of 3 tiles failed") and "tile (2, 0) to (4, 2)" in line
+    assert line.count("\n") == 1 and "poison" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--shard", "3/3"], ["i/n", "3/3"]),
+        (["--shard", "one"], ["i/n", "one"]),
+        (["--backend", "mpi"], ["backend", "mpi", "threads"]),
+        (["--shard", "0/2", "--scheduler", "local"], ["--shard", "--scheduler"]),
+        (["--scheduler", ""], ["scheduler", "local"]),
+    ],
+)
+def test_bad_backends(options, words, config, tmp_path, refused):
+    line = refused("sweep", config, "--out", tmp_path / "out", *options)
+    for word in words:
+        assert word in line, (word, line)
+    assert not (tmp_path / "out").exists()
+
+
 def test_verify_finds_damage_and_a_rerun_repairs_it(config, tmp_path, capsys):
     arguments = ["sweep", str(config), "--out", str(tmp_path / "s")]
     cli.main(arguments)
@@ -161,6 +227,15 @@ def test_a_users_own_objective(tmp_path, capsys):
     obj = eos.objectives.from_function(space["rosenbrock"])
     axes = {"a": np.linspace(-1, 1.5, 6), "b": np.linspace(0, 1, 5), "eta": 0.01}
     np.testing.assert_array_equal(eos.sweep(obj, axes, 20_000).steps, found.steps)
+
+
+@pytest.mark.slow
+def test_a_compiled_loss_of_ones_own(config, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("import jax\n@jax.jit\ndef f(a): return (a - 1.0) ** 2\n")
+    config.write_text("steps = 100\naxes = { a = [1.5, 2.0], eta = 0.4 }\n")
+    cli.main(["sweep", str(config), "--out", str(tmp_path / "s"), "--objective", f"{file}:f"])
+    assert (xr.open_zarr(tmp_path / "s").outcome == eos.Outcome.CONVERGED).all()
 
 
 def test_an_objective_object_of_ones_own(tmp_path):
@@ -309,6 +384,13 @@ BAD_CONFIGURATIONS = {
     "tile text": ("steps = 50", "steps = 50\ntile = 'big'", ["tile", "big"]),
     "not TOML": ("[axes]", "[axes", ["TOML", "line"]),
     "a key twice": ("steps = 50", "steps = 50\nsteps = 51", ["TOML"]),
+    "a range that swells": ("num = 5", "num = 4_000_000_000", ["axes.x.num", "GiB", "4000000000"]),
+    "nested without end": ("y = [0.3, 0.4]", "y = " + "[" * 100_000, ["deeply"]),
+    "periods without end": (
+        "steps = 50",
+        "steps = 50\nstop = { longest_period = 1_000_000_000 }",
+        ["65536"],
+    ),
 }
 
 
@@ -336,6 +418,9 @@ def test_bad_configurations(case, config, tmp_path, refused):
         ("axes.x.num=0", ["axes.x.num", "at least 1"]),
         ("axes.x.nun=3", ["axes.x", "nun", "num"]),
         ("stepz=3", ["stepz", "allowed"]),
+        ("steps=5\nevery=2", ["--set", "one key=value"]),
+        ("dtype=float64\nsteps=1", ["--set", "one key=value"]),
+        (f"axes.y={'[' * 100_000}", ["--set axes.y", "deeply"]),
         ("eta=0.3", ["eta", "allowed"]),
     ],
 )
@@ -392,6 +477,7 @@ def test_an_unreadable_file(config, tmp_path, refused, monkeypatch):
         ("def f(x, y): return [x, y]\n", "own.py:f", ["f", "scalar"]),
         ("def f(x, y): return None\n", "own.py:f", ["f", "scalar"]),
         ("import sys\nsys.exit(0)\n", "own.py:f", ["own.py", "SystemExit"]),
+        ("class f: pass\n", "own.py:f", ["--objective", "`f`"]),
     ],
 )
 def test_bad_objectives(content, place, words, config, tmp_path, refused):

@@ -453,7 +453,7 @@ def _run(job, plan, block, columns, out, force, progress) -> xr.Dataset:
                 values[name][tile.slices] = part
     else:
         block = store.create(out, plan, block, force=force)
-        todo = store.pending(out, grids.tiles(job.grid.shape, block))
+        todo = list(grids.tiles(job.grid.shape, block, store.pending(out)))
         sink = store.writer(out)
     left = sum(math.prod(tile.shape) for tile in todo)
     bar = tqdm(total=job.grid.lanes, initial=job.grid.lanes - left, unit="column", delay=0.5,

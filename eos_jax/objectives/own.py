@@ -144,11 +144,12 @@ def objective_of(
         raise ValueError(f"Argument `floor` must be finite, but got {floor}.")
     title = name or _name(function)
 
-    @functools.cache
-    def trace(double: bool, kinds: tuple) -> ClosedJaxpr:
+    def traced(double: bool, kinds: tuple) -> ClosedJaxpr:
         """The loss in one precision, on data of these shapes and dtypes."""
         copied = functools.partial(call, with_copies(function, double))
         return _traced(copied, title, double, shapes, kinds)
+
+    trace = _Once(traced)
 
     def evaluate(full: dict[str, tuple], data: Mapping[str, Any]) -> jax.Array:
         double = jnp.result_type(*(full[n][0] for n in shapes), float) == jnp.float64
@@ -181,6 +182,19 @@ def objective_of(
     prints = tuple(map(fingerprint.digest, traces))
     known = (title, tuple(shapes.items()), floor, fingerprint.of_arrays(data), prints, key)
     return shared(_made, known, lambda: objective)
+
+
+class _Once:
+    """A function that is called once for each of its arguments; a pickled copy begins anew."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = functools.cache(function)
+
+    def __call__(self, *key: Hashable) -> Any:
+        return self.function(*key)
+
+    def __reduce__(self) -> tuple:
+        return _Once, (self.function.__wrapped__,)
 
 
 def checked_data(data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:

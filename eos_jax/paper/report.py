@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from eos_jax.files import whole
 from eos_jax.machine import cores
 from eos_jax.paper.claims import Claim, Measurement
 from eos_jax.paper.figures.base import written
@@ -237,8 +238,10 @@ def write(report: Report, folder: Path) -> None:
       report: what came out.
       folder: where the pictures are.
     """
-    (folder / "report.html").write_text(as_html(report, folder), encoding="utf-8")
-    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
+    texts = {"report.html": as_html(report, folder), "report.md": as_markdown(report)}
+    for name, text in texts.items():
+        with whole(folder / name) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def as_html(report: Report, folder: Path) -> str:

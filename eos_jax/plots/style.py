@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from eos_jax.files import whole
 from eos_jax.outcomes import Outcome
 
 # Okabe and Ito's colours; dark grey between its light grey and black for what is at rest
@@ -144,10 +145,9 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> None:
     """
     if Path(path).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"A picture must end in .png, .pdf or .svg, but got `{path}`.")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     # losses of diverged orbits may overflow in matplotlib's scales: they have the end's colour
-    with style(), np.errstate(over="ignore"):
-        figure.savefig(path, dpi=STYLE["savefig.dpi"])
+    with style(), whole(path) as part, np.errstate(over="ignore"):
+        figure.savefig(part, dpi=STYLE["savefig.dpi"])
 
 
 def colours(count: int) -> list[tuple[float, float, float, float]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from eos_jax.files import whole
 from eos_jax.outcomes import Outcome
 
 ENDINGS = (".nc", ".csv")
@@ -44,13 +45,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"An export must end in {' or '.join(ENDINGS)}, but got `{path}`.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")  # so that nothing half written has the name
-    try:
+    with whole(path) as part:
         (_netcdf if path.suffix.lower() == ".nc" else _csv)(dataset, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _netcdf(dataset: xr.Dataset, path: Path) -> None:

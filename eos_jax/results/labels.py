@@ -70,6 +70,11 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
             fill_of(result, name),
             _labels(name, result),
         )
+    # a second place that says whose outcomes these are, should the group's own be lost
+    same = {"configuration_sha256": attrs.get("configuration_sha256", "")}
+    variables["outcome"] = variables["outcome"]._replace(
+        attrs={**variables["outcome"].attrs, **same}
+    )
     # folders of a store are listed in any order; readers restore this one
     order = " ".join((*coords, *variables))
     return Layout(coords, variables, {**attrs, "order": order})

@@ -2,7 +2,9 @@
 
 Rules that make a sweep safe to stop at any moment and to start again:
 
-- metadata and coordinates are written once, before the first tile, in one rename;
+- all metadata and coordinates follow from the sweep, byte for byte; the group's own, which says
+  what the tiles are, is written first and by one writer only; whatever of the rest is not there,
+  or is not what it should be, is written again whenever a sweep is begun or resumed;
 - a tile is one chunk of every variable, so writers never share a chunk;
 - `outcome` is written last, and its fill value is never a result: a tile whose outcome is there is
   done, and no list of done tiles has to be kept;
@@ -13,31 +15,47 @@ Rules that make a sweep safe to stop at any moment and to start again:
 
 import contextlib
 import json
+import math
 import os
-import shutil
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.storage import FsspecStore, MemoryStore
 
+from eos_jax.results import metadata, places
 from eos_jax.results.labels import Layout
+from eos_jax.results.metadata import ROOT, Group
+from eos_jax.results.places import Place, as_store
 from eos_jax.results.provenance import MATCHING
-from eos_jax.run.grid import Tile, tiles
+from eos_jax.run.grid import Tile
+
+_COORDINATES = 2**24  # values in a chunk of a coordinate
+
+_AT_ONCE = 2**22  # lanes whose outcomes are read at once
+
+_LAST = 100  # tiles that a rate is measured by
+
+_CIRCUMSTANCES = (*(name for name in MATCHING if name not in ("configuration", "dtype")),
+                  "numpy_version", "engine_reason")  # fmt: skip
+"""What a store keeps of the run that began it, though another may go on with it."""
 
 
 def create(
-    path: str | os.PathLike, plan: Layout, block: tuple[int, ...], force: bool = False
+    place: Place, plan: Layout, block: tuple[int, ...], force: bool = False
 ) -> tuple[int, ...]:
-    """Create the store of a layout, or check that the one there is of the same configuration.
+    """Create the store of a layout, or check and mend the one there, of the same configuration.
 
     Args:
-      path: the store's folder; its parents are made.
+      place: the store's folder, whose parents are made, or URL.
       plan: the layout of the result.
       block: shape of a tile.
       force: accept a store written by other versions or on another platform. Another configuration
@@ -49,71 +67,96 @@ def create(
     Raises:
       FileExistsError: if something else is there, or a result of another configuration.
     """
-    path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            _write_metadata(scratch, plan, block)
-            scratch.chmod(0o755)
-            os.rename(scratch, path)
-            return block
-        except OSError:
-            if not path.exists():
-                raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    group = _open(path)
-    arrays = dict(group.arrays())
-    outcome = arrays["outcome"]
-    matching = ("configuration",) if force else MATCHING
-    _refuse_other(path, dict(group.attrs), plan.attrs, matching)
-    if outcome.shape != plan.variables["outcome"].shape:
-        raise FileExistsError(f"Output `{path}` has shape {outcome.shape}; choose another output.")
-    _refuse_links(path)
-    for name, (_, values, _) in plan.coords.items():
-        if _damage(arrays[name]):
-            arrays[name][...] = np.asarray(values)
+    store = as_store(place)
+    found = _readable(store)
+    if found is None:
+        block = _block_of_orphan(place, store, plan) or block
+        root = rendered(plan, block)[ROOT]
+        # whoever is first decides on the tiles; a root that cannot be read is no root
+        (places.put_first if places.read(store, ROOT) is None else places.put)(store, ROOT, root)
+        found = _known(place, store)
+    block = _agreed(place, found, plan, force)
+    kept = {name: found.attrs[name] for name in _CIRCUMSTANCES if name in found.attrs}
+    for key, data in rendered(plan._replace(attrs={**plan.attrs, **kept}), block).items():
+        if places.read(store, key) != data:
+            places.put(store, key, data)
+    places.sweep_up(store)
+    return block
+
+
+def agreed(place: Place, plan: Layout, force: bool = False) -> tuple[int, ...] | None:
+    """Shape of the tiles of the store of this layout; None if there is none. Nothing is written.
+
+    Raises:
+      FileExistsError: as `create`.
+    """
+    store = as_store(place)
+    found = _readable(store)
+    if found is None:
+        return _block_of_orphan(place, store, plan)
+    return _agreed(place, found, plan, force)
+
+
+def _agreed(place, found: Group, plan: Layout, force: bool) -> tuple[int, ...]:
+    """Shape of the tiles of a store; raises unless it is of this layout."""
+    _refuse_other(place, found.attrs, plan.attrs, ("configuration",) if force else MATCHING)
+    outcome = found.arrays.get("outcome")
+    if outcome is None or outcome.shape != plan.variables["outcome"].shape:
+        shape = outcome and outcome.shape
+        raise FileExistsError(f"Output `{place}` has shape {shape}; choose another output.")
     return outcome.chunks
 
 
-def _refuse_links(path) -> None:
-    for found in Path(path).rglob("*"):
-        if found.is_symlink():
-            raise FileExistsError(f"Output `{path}` holds a link, `{found}`; it is not written to.")
-
-
-def _damage(array: zarr.Array, part=...) -> str | None:
-    """What is wrong with a part of an array, if anything is."""
+def _readable(store: Store) -> Group | None:
+    """The metadata of a result, if they are sound as far as they themselves can tell."""
     try:
-        array[part]
+        found = metadata.group(store)
+    except ValueError:
         return None
-    except Exception as error:  # whatever a damaged chunk raises
-        return f"{error}" or type(error).__name__
+    recorded = found is not None and "configuration_sha256" in found.attrs
+    return None if recorded and not metadata.configuration_holds(found.attrs) else found
 
 
-def _loss(array: zarr.Array) -> str | None:
-    """What is wrong with an array of which every chunk was written, if anything is."""
-    return _damage(array) or ("a chunk is missing" if array.nchunks_initialized < array.nchunks
-                              else None)  # fmt: skip
+def _block_of_orphan(place, store, plan) -> tuple[int, ...] | None:
+    """The tiles of a store whose group is lost; None for a place where nothing is."""
+    if next(iter(places.keys(store)), None) is None:
+        return None
+    document = metadata.own(store, "outcome")
+    try:
+        outcome = metadata.array("outcome", document)
+    except ValueError:
+        outcome = None
+    same = plan.attrs["configuration_sha256"]
+    if outcome is None or outcome.attrs.get("configuration_sha256") != same:
+        raise FileExistsError(f"`{place}` exists and is not a result of eos_jax.")
+    return outcome.chunks
 
 
-def _write_metadata(path: Path, plan: Layout, block) -> None:
+def rendered(plan: Layout, block: tuple[int, ...]) -> dict[str, bytes]:
+    """Every key of a store but those of its tiles, with its bytes; the group's own is the last."""
+    store = MemoryStore()
+    _write_metadata(store, plan, block)
+    found = {key: value.to_bytes() for key, value in store._store_dict.items()}
+    return {**{key: found[key] for key in sorted(found) if key != ROOT}, ROOT: found[ROOT]}
+
+
+def _write_metadata(store: Store, plan: Layout, block) -> None:
     # xarray's convention for coordinates that are not dimensions, such as a single eta
     others = " ".join(name for name in plan.coords if name not in plan.variables["outcome"].dims)
     attrs = {**plan.attrs, **({"coordinates": others} if others else {})}
-    group = zarr.create_group(path, attributes=attrs, zarr_format=3)
+    group = zarr.create_group(store, attributes=attrs, zarr_format=3)
     for name, (dims, values, attrs) in plan.coords.items():
         values = np.asarray(values)
         array = group.create_array(
             name,
             shape=values.shape,
             dtype=values.dtype,
-            chunks=tuple(max(1, n) for n in values.shape),
+            chunks=tuple(min(max(1, n), _COORDINATES) for n in values.shape),
             dimension_names=dims,
             attributes=attrs,
             compressors=[Crc32cCodec()],
             fill_value=0,
+            config={"write_empty_chunks": True},
         )
         array[...] = values
     for name, variable in plan.variables.items():
@@ -134,7 +177,7 @@ def _write_metadata(path: Path, plan: Layout, block) -> None:
             config={"write_empty_chunks": True},
         )  # fmt: skip
     with _consolidating():
-        zarr.consolidate_metadata(path)
+        zarr.consolidate_metadata(store)
 
 
 @contextlib.contextmanager
@@ -148,7 +191,7 @@ def _consolidating():
         yield
 
 
-def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+def save(dataset: xr.Dataset, place: Place) -> None:
     """Write a dataset that is in memory, in place of what is there; `open_dataset` opens it.
 
     Each variable is one chunk with a checksum, as if the whole were one tile. It is written beside
@@ -156,18 +199,27 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
 
     Args:
       dataset: with a `configuration` among its attributes, as results have.
-      path: where to.
+      place: where to.
+
+    Raises:
+      FileExistsError: if something else than a result is there.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-        _write(dataset, Path(scratch, "new"))
-        if path.exists():
-            os.rename(path, Path(scratch, "old"))
-        os.rename(Path(scratch, "new"), path)
+    store = as_store(place)
+    if _readable(store) is None and next(iter(places.keys(store)), None) is not None:
+        raise FileExistsError(f"`{place}` exists and is not a result of eos_jax.")
+    folder = places.local(store)
+    if folder is None:
+        _write(dataset, store)
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        _write(dataset, as_store(Path(scratch, "new")))
+        if folder.exists():
+            os.rename(folder, Path(scratch, "old"))
+        os.rename(Path(scratch, "new"), folder)
 
 
-def _write(dataset: xr.Dataset, path: Path) -> None:
+def _write(dataset: xr.Dataset, store: Store) -> None:
     encoding: dict[Any, dict[str, Any]] = {
         name: {
             "chunks": values.shape,
@@ -179,43 +231,62 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
     }
     with _consolidating():
         dataset.drop_encoding().to_zarr(
-            path, mode="w", zarr_format=3, consolidated=True, encoding=encoding,
+            store, mode="w", zarr_format=3, consolidated=True, encoding=encoding,
             write_empty_chunks=True,
         )  # fmt: skip
 
 
-def check_replaceable(path: str | os.PathLike, configuration: str | None = None) -> None:
-    """Raise unless nothing is at a path, or a result, of the configuration if one is given.
+def check_replaceable(place: Place, configuration: str | None = None) -> None:
+    """Raise unless nothing is at a place, or a result, of the configuration if one is given.
+
+    Args:
+      place: where something is to be saved.
+      configuration: that of what is to be saved.
 
     Raises:
       FileExistsError: if something else is there, or a result of another configuration.
     """
-    path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    store = as_store(place)
+    if next(iter(places.keys(store)), None) is None:
         return
-    found = dict(_open(path, needed=()).attrs)
+    found = _known(place, store)
     if configuration is not None:
-        _refuse_other(path, found, {"configuration": configuration}, ("configuration",))
+        _refuse_other(place, found.attrs, {"configuration": configuration}, ("configuration",))
 
 
-def _open(path: str | os.PathLike, needed: tuple[str, ...] = ("outcome",)) -> zarr.Group:
-    """The group of a result; raises unless it is one, with the variables needed."""
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"Store `{path}` does not exist.")
+def _known(place: Place, store: Store) -> Group:
+    """The metadata of a result; raises unless it is one."""
     try:
-        group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        json.loads(str(group.attrs["configuration"]))
-        for name in needed:
-            group[name]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+        found = metadata.group(store)
+    except ValueError as error:
         raise FileExistsError(
-            f"`{path}` exists and is not a result of eos_jax ({type(error).__name__})."
+            f"`{place}` exists and is not a result of eos_jax: {error}."
         ) from None
-    return group
+    if found is None:
+        if next(iter(places.keys(store)), None) is None:
+            raise FileNotFoundError(f"Store `{place}` does not exist.")
+        raise FileExistsError(f"`{place}` exists and is not a result of eos_jax: no {ROOT}.")
+    return found
 
 
-def _refuse_other(path, found, wanted, matching) -> None:
+def _arrays_of(place: Place, store: Store, found: Group) -> dict[str, metadata.Array]:
+    with _sound(place):
+        return metadata.arrays(store, found)
+
+
+@contextlib.contextmanager
+def _sound(place: Place):
+    """Whatever others raise at metadata that nobody would write, in one sentence."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise FileExistsError(f"`{place}` is not a sound result of eos_jax: {text}.") from None
+
+
+def _refuse_other(place, found, wanted, matching) -> None:
     old, new = ({k: a.get(k) for k in matching} for a in (found, wanted))
     for attrs in (old, new):
         attrs["configuration"] = json.loads(attrs["configuration"])
@@ -225,11 +296,22 @@ def _refuse_other(path, found, wanted, matching) -> None:
         for field in sorted(old.keys() | new.keys())
         if old.get(field) != new.get(field)
     ]
-    if differing:
+    if not differing:
+        return
+    if any(field.startswith("configuration.") for field in differing):
         raise FileExistsError(
-            f"Output `{path}` is a result of another configuration ({'; '.join(differing)}); "
+            f"Output `{place}` is a result of another configuration ({'; '.join(differing)}); "
             "choose another output."
         )
+    flags = (
+        "; the command's options of XLA are set by eos_jax.set_process_flags(), first thing"
+        if any(field.startswith("xla_flags:") for field in differing)
+        else ""
+    )
+    raise FileExistsError(
+        f"Output `{place}` was begun under other circumstances ({'; '.join(differing)}), in which "
+        f"results may differ in the last bits; go on with force=True, or --force{flags}."
+    )
 
 
 def _flat(tree, prefix="") -> dict:
@@ -241,25 +323,111 @@ def _flat(tree, prefix="") -> dict:
     return flat
 
 
-def pending(path: str | os.PathLike, candidates: Iterable[Tile]) -> list[Tile]:
-    """The tiles whose outcome is not there, or cannot be read."""
-    outcome = dict(_open(path).arrays())["outcome"]
+def pending(place: Place) -> np.ndarray:
+    """Numbers of the tiles of which a chunk is lost or the outcome cannot be read, in order."""
+    store = as_store(place)
+    found = _known(place, store)
+    results = set(found.arrays) - metadata.coordinates(found, found.arrays)
+    outcome = zarr.open_array(store, path="outcome", mode="r")
+    there = [metadata.written(store, name, outcome.ndim) for name in sorted(results)]
+    whole = np.zeros(found.arrays["outcome"].grid, bool)
+    for index in set.intersection(*there):
+        if _inside(index, whole.shape):
+            whole[index] = True
+    return np.flatnonzero(~_decided(outcome, whole))
 
-    def done(tile):
+
+def _decided(outcome: Any, whole: np.ndarray) -> np.ndarray:
+    """Which of the tiles that are whole have an outcome for every lane, read many at a time."""
+    if not outcome.shape:
+        return whole & _is_done(outcome, ())
+    done, chunk = np.zeros_like(whole), outcome.chunks[0]
+    rows = max(1, _AT_ONCE // (chunk * math.prod(outcome.shape[1:])))
+    for first in range(0, len(whole), rows):
+        part = whole[first : first + rows]
+        if not part.any():
+            continue
         try:
-            return np.all(outcome[tile.slices] != 0)
-        except Exception:  # whatever a damaged chunk raises, the tile has to be done again
-            return False
+            least = outcome[first * chunk : (first + rows) * chunk]
+        except Exception:  # one of them is damaged
+            for index in np.argwhere(part):
+                place = (first + int(index[0]), *map(int, index[1:]))
+                done[place] = _is_done(outcome, place)
+            continue
+        for axis, size in enumerate(outcome.chunks):
+            least = np.minimum.reduceat(least, range(0, least.shape[axis], size), axis)
+        done[first : first + rows] = part & (least != 0)
+    return done
 
-    return [tile for tile in candidates if not done(tile)]
+
+def _is_done(outcome: zarr.Array, index: tuple[int, ...]) -> bool:
+    try:
+        return bool(np.all(outcome[_tile(outcome, index).slices] != 0))
+    except Exception:  # whatever a damaged chunk raises, the tile has to be done again
+        return False
 
 
-def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], None]:
+def _tile(outcome: Any, index: tuple[int, ...]) -> Tile:
+    start = tuple(i * c for i, c in zip(index, outcome.chunks))
+    return Tile(
+        start, tuple(min(a + c, n) for a, c, n in zip(start, outcome.chunks, outcome.shape))
+    )
+
+
+class Progress(NamedTuple):
+    """How far a store is.
+
+    Attributes:
+      tiles: how many there are.
+      done: how many of them are there.
+      lanes: in those that are there.
+      since: seconds since the last one was written; None where files have no times.
+      rate: lanes per second while the last ones were written; None where that cannot be said.
+    """
+
+    tiles: int
+    done: int
+    lanes: int
+    since: float | None
+    rate: float | None
+
+
+def progress(place: Place) -> Progress | None:
+    """How far a store is, by what lies there and since when; None for one without tiles."""
+    store = as_store(place)
+    found = _known(place, store)
+    outcome = _arrays_of(place, store, found).get("outcome")
+    if outcome is None:
+        return None
+    there = [
+        i
+        for i in metadata.written(store, "outcome", len(outcome.shape))
+        if _inside(i, outcome.grid)
+    ]
+    lanes = sum(math.prod(_tile(outcome, index).shape) for index in there)
+    times = np.sort(places.times(store, "outcome/"))[-_LAST:]
+    since = max(time.time() - times[-1], 0.0) if len(times) else None
+    span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
+    rate = lanes / len(there) * (len(times) - 1) / span if span > 0 else None
+    return Progress(math.prod(outcome.grid), len(there), lanes, since, rate)
+
+
+def rows_written(place: Place) -> list[int]:
+    """Where along the first dimension tiles lie of which some are done."""
+    store = as_store(place)
+    outcome = _arrays_of(place, store, _known(place, store)).get("outcome")
+    if outcome is None or not outcome.shape:
+        return [0]
+    there = metadata.written(store, "outcome", len(outcome.shape))
+    return sorted({i[0] * outcome.chunks[0] for i in there if _inside(i, outcome.grid)})
+
+
+def writer(place: Place) -> Callable[[Tile, dict[str, np.ndarray]], None]:
     """A function that writes the results of one tile, `outcome` last."""
+    group = zarr.open_group(as_store(place), mode="r+", use_consolidated=True)
     # Zarr forgets this setting, without which a chunk that is all fill would be taken for lost
     arrays = {
-        name: array.with_config({"write_empty_chunks": True})
-        for name, array in _open(path).arrays()
+        name: array.with_config({"write_empty_chunks": True}) for name, array in group.arrays()
     }
     chunks = arrays["outcome"].chunks
 
@@ -273,61 +441,140 @@ def writer(path: str | os.PathLike) -> Callable[[Tile, dict[str, np.ndarray]], N
     return write
 
 
-def damaged(path: str | os.PathLike) -> list[str]:
-    """Check every chunk; tiles with a damaged one are marked as not done.
+def damaged(place: Place) -> list[str]:
+    """Check metadata, labels and every chunk; tiles with a damaged one are marked as not done.
 
     Args:
-      path: the store.
+      place: the store.
 
     Returns:
-      One line for each damaged chunk. Running the sweep again repairs them.
+      One line for each thing that is damaged or lost. Running the sweep again repairs them.
 
     Raises:
       FileNotFoundError: if nothing is there.
       FileExistsError: if it is not a result of eos_jax, or holds links.
     """
-    group = _open(path, needed=())
-    _refuse_links(path)
-    arrays = dict(group.arrays())
-    if "outcome" not in arrays:  # of a figure: no tiles
-        return [f"{name}: {error}" for name in arrays if (error := _loss(arrays[name]))]
-    outcome = arrays["outcome"]
-    dims: Any = outcome.metadata.to_dict().get("dimension_names") or ()
-    # ours are named by the group, those of `save` by each variable too
-    named = " ".join(str(each.attrs.get("coordinates", "")) for each in (group, *arrays.values()))
-    labels = {*dims, *named.split()} & set(arrays)
-    # what is said of all lanes together is in no tile
-    whole = {name for name in set(arrays) - labels
-             if arrays[name].shape[: outcome.ndim] != outcome.shape}  # fmt: skip
-    results = set(arrays) - labels - whole
-    found = [f"{name}: {error}" for name in labels if (error := _damage(arrays[name]))]
-    found += [f"{name}: {error}" for name in sorted(whole) if (error := _loss(arrays[name]))]
-    for tile in tiles(outcome.shape, outcome.chunks):
-        errors = {name: _damage(arrays[name], tile.slices) for name in results}
-        if not errors["outcome"] and np.any(outcome[tile.slices] != 0):
-            # a lost chunk reads as its fill value, which is no error
-            index = [a // c for a, c in zip(tile.start, outcome.chunks)]
-            for name in results:
-                chunk = (*index, *[0] * (arrays[name].ndim - outcome.ndim))
-                if not (Path(path) / name / arrays[name].metadata.encode_chunk_key(chunk)).exists():
-                    errors[name] = "the chunk is missing"
-        bad = [
-            f"{name}, tile {tile.start} to {tile.stop}: {error}"
-            for name, error in sorted(errors.items())
-            if error
+    store = as_store(place)
+    found = _known(place, store)
+    known = _arrays_of(place, store, found)
+    bad = list(_bad_metadata(store, found, known))
+    with _sound(place):
+        group = zarr.open_group(store, mode="r", use_consolidated=bool(found.arrays))
+        opened: dict[str, Any] = {name: group[name] for name in known}
+    outcome = known.get("outcome")
+    labels = _in_no_tile(found, known)
+    for name in sorted(labels):
+        here = metadata.written(store, name, len(known[name].shape))
+        bad += _bad_chunks(name, opened[name], known[name], here)
+    if outcome is None:  # of a figure: no tiles
+        return bad
+    lanes = len(outcome.shape)
+    results = sorted(set(known) - labels)
+    there = {name: metadata.written(store, name, lanes) for name in results}
+    inside = {i for i in set().union(*there.values()) if _inside(i, outcome.grid)}
+    for index in sorted(inside):
+        tile = _tile(outcome, index)
+        errors = _errors(opened, there, index, tile)
+        bad += [
+            f"{name}, tile {tile.start} to {tile.stop}: {error}" for name, error in errors.items()
         ]
-        if bad:
-            outcome[tile.slices] = np.zeros(tile.shape, np.uint8)
-        found += bad
-    return found
+        if errors:
+            places.remove(store, f"outcome/{opened['outcome'].metadata.encode_chunk_key(index)}")
+    return bad
 
 
-def open_dataset(path: str | os.PathLike) -> xr.Dataset:
+def _bad_metadata(store, found: Group, known) -> Iterator[str]:
+    if "configuration_sha256" in found.attrs and not metadata.configuration_holds(found.attrs):
+        yield f"{ROOT}: the configuration is not the one that its hash is of"
+    for name, array in known.items():
+        own = metadata.own(store, name)
+        if own is None:
+            yield f"{name}/{ROOT}: lost or no metadata"
+        elif found.raw and own != found.raw[name]:
+            yield f"{name}/{ROOT}: differs from the copy in the group's"
+        if not array.little:
+            yield f"{name}/{ROOT}: bytes in another order"
+        if "crc32c" not in array.codecs and 0 not in array.shape:
+            yield f"{name}/{ROOT}: chunks without a checksum"
+
+
+def _lost(store: Store, found: Group, known: dict[str, metadata.Array]) -> str:
+    """The first part of a result that is not there though it was written; "" if all is.
+
+    A lost chunk would read as its fill value, which for a label is a number like any other.
+    """
+    if isinstance(store, FsspecStore):  # listing may be slow there, or not be offered
+        return ""
+    outcome = known.get("outcome")
+    labels = _in_no_tile(found, known)
+    for name in sorted(labels):
+        if _missing(known[name], metadata.written(store, name, len(known[name].shape))):
+            return f"a part of `{name}`"
+    if outcome:
+        lanes = len(outcome.shape)
+        done = metadata.written(store, "outcome", lanes)  # first: a writer may be at work
+        for name in sorted(set(known) - labels):
+            if done - metadata.written(store, name, lanes):
+                return f"a part of `{name}`"
+    return ""
+
+
+def _in_no_tile(found: Group, known: dict[str, metadata.Array]) -> set[str]:
+    """What is said of all lanes together: labels, and what an instrument sums up."""
+    outcome = known.get("outcome")
+    if outcome is None:
+        return set(known)
+    lanes = len(outcome.shape)
+    whole = {name for name, array in known.items() if array.shape[:lanes] != outcome.shape}
+    return whole | metadata.coordinates(found, known)
+
+
+def _missing(array: metadata.Array, there: set[tuple[int, ...]]) -> int:
+    """How many chunks of an array of which all should be there are not."""
+    return math.prod(array.grid) - len([i for i in there if _inside(i, array.grid)])
+
+
+def _inside(index, grid) -> bool:
+    return len(index) == len(grid) and all(i < n for i, n in zip(index, grid))
+
+
+def _bad_chunks(name, array, known, there) -> Iterator[str]:
+    missing = _missing(known, there)
+    if missing:
+        yield f"{name}: {'a chunk is' if missing == 1 else f'{missing} chunks are'} missing"
+    for index in sorted(there):
+        if _inside(index, known.grid) and (error := _damage(array, _tile(known, index).slices)):
+            yield f"{name}: {error}"
+
+
+def _errors(opened, there, index, tile) -> dict[str, str]:
+    """What is wrong with one tile, by the variable."""
+    errors = {}
+    for name in there:
+        if index in there[name] and (error := _damage(opened[name], tile.slices)):
+            errors[name] = error
+    done = index in there["outcome"] and "outcome" not in errors
+    if done and np.any(opened["outcome"][tile.slices] != 0):
+        # a lost chunk reads as its fill value, which is no error
+        errors |= {name: "the chunk is missing" for name in there if index not in there[name]}
+    return errors
+
+
+def _damage(array: zarr.Array, part: tuple[slice, ...]) -> str | None:
+    """What is wrong with a part of an array, if anything is."""
+    try:
+        array[part]
+        return None
+    except Exception as error:  # whatever a damaged chunk raises
+        return f"{error}" or type(error).__name__
+
+
+def open_dataset(place: Place) -> xr.Dataset:
     """A result as a dataset, read as it is used.
 
     Args:
-      path: folder of the store, as was given to a sweep as `out`, or the data of a figure that
-        `eos-jax reproduce` made.
+      place: folder or URL of the store, as was given to a sweep as `out`, or the data of a figure
+        that `eos-jax reproduce` made.
 
     Returns:
       The dataset that the sweep returned, or as much of it as is done; where it is not,
@@ -335,7 +582,7 @@ def open_dataset(path: str | os.PathLike) -> xr.Dataset:
 
     Raises:
       FileNotFoundError: if nothing is there.
-      FileExistsError: if it is not a result of eos_jax.
+      FileExistsError: if it is not a result of eos_jax, or a part of it is lost.
 
     Example:
       >>> import eos_jax as eos, tempfile
@@ -344,12 +591,25 @@ def open_dataset(path: str | os.PathLike) -> xr.Dataset:
       >>> eos.open(folder).equals(ds)
       True
     """
-    _open(path, needed=())
-    found = xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
-    names = str(found.attrs.get("order", "")).split()
-    names += [name for name in found.variables if name not in names]
+    store = as_store(place)
+    found = _known(place, store)
+    known = _arrays_of(place, store, found)
+    lost = _lost(store, found, known)
+    if lost:
+        raise FileExistsError(
+            f"`{place}` has lost {lost}; `eos-jax verify` names all, and the same sweep run again "
+            "repairs them."
+        )
+    # times are steps here, and a number that stands for missing is a number
+    with _sound(place):
+        opened = xr.open_zarr(
+            store, chunks=None, consolidated=bool(found.arrays), mask_and_scale=False,
+            decode_times=False,
+        )  # fmt: skip
+    names = str(opened.attrs.get("order", "")).split()
+    names += [name for name in opened.variables if name not in names]
     return xr.Dataset(
-        {name: found[name] for name in names if name in found.data_vars},
-        coords={name: found.coords[name] for name in names if name in found.coords},
-        attrs=found.attrs,
+        {name: opened[name] for name in names if name in opened.data_vars},
+        coords={name: opened.coords[name] for name in names if name in opened.coords},
+        attrs=opened.attrs,
     )

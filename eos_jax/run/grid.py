@@ -6,7 +6,7 @@ What a lane starts from depends on its number alone.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,11 +204,43 @@ def tile_shape(shape: tuple[int, ...], lanes: int) -> tuple[int, ...]:
     return tuple(block)
 
 
-def tiles(shape: tuple[int, ...], block: tuple[int, ...]) -> Iterator[Tile]:
-    """The blocks in order of their lanes; those at the far edges may be smaller."""
-    for index in np.ndindex(*(-(-n // b) for n, b in zip(shape, block))):
-        start = tuple(i * b for i, b in zip(index, block))
+def tiles(
+    shape: tuple[int, ...], block: tuple[int, ...], numbers: Iterable[int] | None = None
+) -> Iterator[Tile]:
+    """The blocks in order of their lanes, or those of some numbers; at the far edges smaller ones.
+
+    Example:
+      >>> [tile.start for tile in tiles((5, 4), (2, 4), [0, 2])]
+      [(0, 0), (4, 0)]
+    """
+    counts = _counts(shape, block)
+    for number in range(math.prod(counts)) if numbers is None else numbers:
+        index = np.unravel_index(number, counts) if counts else ()
+        start = tuple(int(i) * b for i, b in zip(index, block))
         yield Tile(start, tuple(min(a + b, n) for a, b, n in zip(start, block, shape)))
+
+
+def number_of_tiles(shape: tuple[int, ...], block: tuple[int, ...]) -> int:
+    """How many blocks there are."""
+    return math.prod(_counts(shape, block))
+
+
+def lanes_of(shape: tuple[int, ...], block: tuple[int, ...], numbers: np.ndarray) -> int:
+    """How many lanes the blocks of these numbers hold together.
+
+    Example:
+      >>> lanes_of((5, 4), (2, 4), np.array([0, 2]))
+      12
+    """
+    index = np.unravel_index(numbers, _counts(shape, block)) if shape else ()
+    sizes = np.ones(len(numbers), np.int64)
+    for n, b, i in zip(shape, block, index):
+        sizes *= np.minimum(b, n - i * b)
+    return int(sizes.sum())
+
+
+def _counts(shape, block) -> tuple[int, ...]:
+    return tuple(-(-n // b) for n, b in zip(shape, block))
 
 
 def starts(grid: Grid, tile: Tile, hyperparameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -228,6 +260,22 @@ def starts(grid: Grid, tile: Tile, hyperparameters: tuple[str, ...]) -> dict[str
         ones[axis] = len(piece)
         piece = np.broadcast_to(piece.reshape(*ones, *own), (*tile.shape, *own))
         result[name] = piece.reshape(lanes, *own)
+    return result
+
+
+def starts_of(
+    grid: Grid, numbers: np.ndarray, hyperparameters: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """What the lanes of these numbers start from, as `starts` gives it for a tile."""
+    place = np.unravel_index(numbers, grid.shape) if grid.shape else ()
+    result = {}
+    if "seed" in hyperparameters and "seed" not in grid.values:
+        result["seed"] = numbers.astype(np.uint32)
+    for name, value in grid.values.items():
+        varies = name in grid.along
+        found = value[place[grid.dims.index(grid.along[name])]] if varies else value
+        own = value.shape[1:] if varies else value.shape
+        result[name] = np.broadcast_to(found, (len(numbers), *own))
     return result
 
 

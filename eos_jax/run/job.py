@@ -22,6 +22,7 @@ from eos_jax.run.grid import Grid, Tile, starts
 from eos_jax.simulate import tile_width
 
 _MOST_BYTES = 2**28  # of one tile's records
+_HALVINGS = 6  # of a tile that does not fit into memory
 
 
 class Job(NamedTuple):
@@ -83,14 +84,22 @@ def results(job: Job) -> dict[str, lane.Result]:
     return lane.meaning(bare_program(job), job.dtype).results
 
 
-def default_tile(job: Job, workers: list[jax.Device]) -> int:
-    """Lanes of a tile: enough to hide the host, few enough for memory and for every worker."""
+def bytes_of_lane(job: Job) -> int:
+    """Bytes of one lane's results."""
+    return sum(math.prod(result.shape) * result.dtype.itemsize for result in results(job).values())
+
+
+def default_tile(job: Job, workers: list[jax.Device], ways: int = 1) -> int:
+    """Lanes of a tile: enough to hide the host, few enough for memory and for every worker.
+
+    Args:
+      job: what is to run.
+      workers: of this machine.
+      ways: how many machines share the work.
+    """
     most = 2**19 if workers[0].platform == "cpu" else 2**22
-    bytes_of_lane = sum(
-        math.prod(result.shape) * result.dtype.itemsize for result in results(job).values()
-    )
-    fit = max(16, _MOST_BYTES // bytes_of_lane)
-    return max(1, min(most, fit, -(-job.grid.lanes // len(workers))))
+    fit = max(16, _MOST_BYTES // bytes_of_lane(job))
+    return max(1, min(most, fit, -(-job.grid.lanes // (len(workers) * ways))))
 
 
 def compute(
@@ -111,9 +120,35 @@ def compute(
 
     Returns:
       For each result an array of the tile's shape + its own.
+
+    Raises:
+      MemoryError: if not even a small part of the tile fits into memory.
     """
+
+    def run(begin, lanes):
+        what = program(job, lanes, device.platform)
+        return engine.run_tile(job.engine, what, begin, job.steps, on_round)
+
     with precision(job), jax.default_device(device):
         begin = starts(job.grid, tile, job.rule.hyperparameters)
-        what = program(job, lanes, device.platform)
-        found = engine.run_tile(job.engine, what, begin, job.steps, on_round)
+        found = _in_parts(run, begin, lanes)
     return {name: values.reshape(tile.shape + values.shape[1:]) for name, values in found.items()}
+
+
+def _in_parts(run, begin, lanes, halvings=_HALVINGS) -> dict[str, np.ndarray]:
+    """Results of all lanes at once or, where memory is short, of one half after the other."""
+    try:
+        return run(begin, lanes)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)):
+            raise
+        if halvings == 0 or lanes < 2:
+            raise MemoryError(
+                f"{lanes} lanes at once do not fit into memory; give a smaller `tile`."
+            ) from error
+    half, count = -(-lanes // 2), len(next(iter(begin.values())))
+    parts = [
+        _in_parts(run, {n: v[first : first + half] for n, v in begin.items()}, half, halvings - 1)
+        for first in range(0, count, half)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

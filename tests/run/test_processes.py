@@ -1,0 +1,132 @@
+"""Sweeps beside each other: in threads, in forked and spawned children, interrupted, signalled."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+import eos_jax as eos
+from eos_jax.run.backends import threads
+
+pytestmark = pytest.mark.optimised
+
+X = np.linspace(2.0, 3.6, 40)
+
+
+def sweep(shift=0.0, dtype="float64", **settings):
+    """One of several programs: by its dtype and step size."""
+    paper = eos.objectives.scalar_product((2, 2))
+    axes = {"x": X + shift, "y": 0.4, "eta": 0.2}
+    return eos.sweep(paper, axes, 300, dtype=dtype, tile=16, **settings)
+
+
+@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=pytest.mark.long)])
+def test_sweeps_in_threads_give_what_they_give_alone(engine):
+    """Different programs, in both precisions, several times each."""
+    cases = [(shift, dtype) for shift in (0.0, 0.01) for dtype in ("float64", "float32")] * 3
+    alone = [sweep(*case, engine=engine) for case in cases[:4]] * 3
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda case: sweep(*case, engine=engine), cases))
+    for one, other in zip(alone, together):
+        assert one.identical(other)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_is_told_and_does_not_hang():
+    sweep()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX and Python warn of the fork itself
+        child = os.fork()
+    if child == 0:
+        try:
+            sweep()
+        except RuntimeError as error:
+            os._exit(7 if "forked" in str(error) and "spawn" in str(error) else 8)
+        os._exit(9)
+    for _ in range(300):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 7
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the child hangs")
+
+
+def _in_a_child(place):
+    place.put(sweep().loss.values.tobytes())
+
+
+@pytest.mark.long
+def test_a_spawned_child_sweeps():
+    context = multiprocessing.get_context("spawn")
+    place = context.Queue()
+    child = context.Process(target=_in_a_child, args=(place,))
+    child.start()
+    assert place.get(timeout=120) == sweep().loss.values.tobytes()
+    child.join()
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_end_in_the_middle_leaves_the_users_precision(double, error, monkeypatch, tmp_path):
+    def cut_off(*_):
+        raise error
+
+    before = jax.config.read("jax_enable_x64")
+    dtype = "float32" if double else "float64"
+    with monkeypatch.context() as patched:
+        patched.setattr(threads, "compute", cut_off)
+        jax.config.update("jax_enable_x64", double)
+        try:
+            with pytest.raises(error):
+                sweep(dtype=dtype)
+            assert jax.config.read("jax_enable_x64") == double
+            assert jax.numpy.ones(1).dtype == (np.float64 if double else np.float32)
+        finally:
+            jax.config.update("jax_enable_x64", before)
+    assert threading.active_count() < 50
+    assert (sweep(dtype=dtype).outcome != 0).all()  # and the next one runs
+
+
+DEAF = """
+import os, signal, sys, threading, time
+from eos_jax import cli
+cli.GRACE = 0.5
+def deaf(_):
+    threading.Timer(0.2, os.kill, (os.getpid(), getattr(signal, sys.argv[1]))).start()
+    while True:
+        try:
+            time.sleep(30)
+        except KeyboardInterrupt:
+            pass  # as code may that is in the middle of something
+cli._parse_and_run = deaf
+cli.main([sys.argv[2]])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "what", "again"),
+    [
+        ("SIGTERM", "sweep", "go on"),
+        pytest.param("SIGINT", "reproduce", "start anew", marks=pytest.mark.long),
+    ],
+)
+def test_a_signal_that_nobody_heeds_ends_the_process(kind, what, again):
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", DEAF, kind, what], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 130 and time.monotonic() - began < 30
+    assert done.stderr == f"eos-jax: interrupted; run the same command again to {again}.\n"
