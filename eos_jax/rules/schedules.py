@@ -51,6 +51,7 @@ def cyclic_gradient_descent(phases: int = 2) -> Rule:
 
     def step(objective, params, wheel, hyper):
         hyper = numbers(params, hyper)
+        wheel = jax.lax.stop_gradient(wheel)  # time moves on by itself: no direction to part along
         eta = sum(here * hyper[name] for here, name in zip(wheel, names))
         move = descents(objective, params, eta)
         moved = {n: params[n] + move[n] for n in objective.parameters}
@@ -157,6 +158,7 @@ def _scheduled(name, hyperparameters, schedule):
         return jnp.zeros((), jnp.result_type(*params.values()))
 
     def step(objective, params, count, hyper):
+        count = jax.lax.stop_gradient(count)  # as above
         move = descents(objective, params, schedule(count, numbers(params, hyper)))
         return {n: params[n] + move[n] for n in objective.parameters}, count + 1
 

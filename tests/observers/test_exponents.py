@@ -135,3 +135,19 @@ def test_gram_and_schmidt_is_qr(rng, x64, n):
 def test_settings_that_cannot_be_meant(settings, message):
     with pytest.raises(ValueError, match=message):
         lyapunov(**settings)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hyper"),
+    [("cyclic_gradient_descent", {"eta_A": 0.3, "eta_B": 0.5}),
+     ("warmup_gradient_descent", {"eta": 0.4, "warmup": 1.0})],
+)  # fmt: skip
+def test_where_a_schedule_stands_is_no_direction(rule, hyper):
+    """x^2/2 falls by |1 - eta| a step; a count of steps would be neutral, and give 0."""
+    bowl = eos.objectives.from_function(lambda x: x**2 / 2, name="bowl", floor=0.0)
+    ds = eos.sweep(bowl, {"x": 1.0, **hyper}, 600, rule=rule, stop=None,
+                   observe=lyapunov(), every=2)  # fmt: skip
+    etas = [value for name, value in hyper.items() if name != "warmup"]
+    assert float(ds.exponent) == pytest.approx(
+        np.log(np.abs(np.subtract(1, etas))).mean(), rel=1e-9
+    )
