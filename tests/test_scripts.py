@@ -42,13 +42,7 @@ def test_every_script_is_tried():
     assert set(SMALL) == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
-USUAL = {
-    "orbit_diagram",
-    "sharpness_map",
-    "step_size_and_start",
-    "trainability",
-    "two_step_parabola",
-}
+USUAL = {"orbit_diagram", "sharpness_map", "trainability"}
 """Those that are tried every time; `make docs` runs all as they stand."""
 
 

@@ -361,7 +361,7 @@ def test_parameters_that_are_arrays():
     "rule",
     [
         pytest.param(optax.sgd, marks=pytest.mark.long),
-        optax.adam,
+        pytest.param(optax.adam, marks=pytest.mark.long),
         lambda eta: optax.sgd(eta, 0.9, True),
     ],
 )

@@ -186,7 +186,14 @@ JOBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["family", "own", pytest.param("lambda", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("family", marks=pytest.mark.long),
+        "own",
+        pytest.param("lambda", marks=pytest.mark.long),
+    ],
+)
 def test_a_job_travels_to_another_process(kind, tmp_path):
     """What a worker unpacks yields the same bits and has the same mathematics."""
     cloudpickle = pytest.importorskip("cloudpickle")

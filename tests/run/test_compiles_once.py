@@ -74,8 +74,13 @@ def test_every_registered_rule(make, arguments):
     "fresh",
     [
         lambda: lambda eta: optax.sgd(eta, momentum=0.5),
-        lambda: lambda eta: optax.chain(optax.clip(1.0), optax.sgd(eta)),
-        lambda: lambda eta: optax.adamw(eta, weight_decay=0.01),
+        pytest.param(
+            lambda: lambda eta: optax.chain(optax.clip(1.0), optax.sgd(eta)),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            lambda: lambda eta: optax.adamw(eta, weight_decay=0.01), marks=pytest.mark.long
+        ),
     ],
     ids=["momentum", "clipped", "adamw"],
 )

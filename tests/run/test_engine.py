@@ -77,7 +77,10 @@ def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("devices", "engine"), [(2, "plain"), (3, "registers")])
+@pytest.mark.parametrize(
+    ("devices", "engine"),
+    [pytest.param(2, "plain", marks=pytest.mark.long), (3, "registers")],
+)
 def test_bits_do_not_depend_on_the_number_of_devices(devices, engine, wanted, tmp_path):
     program = f"""
 import jax; jax.config.update("jax_num_cpu_devices", {devices})

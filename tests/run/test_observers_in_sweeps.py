@@ -27,7 +27,7 @@ AXES = {
 }
 STEPS = 397  # no multiple of anything
 STRIDES = [
-    pytest.param(every, marks=() if every in (1, 10, 100) else pytest.mark.long)
+    pytest.param(every, marks=() if every in (1, 10) else pytest.mark.long)
     for every in (1, 4, 10, 32, 64, 100)
 ]
 
