@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "mutants.md"
 NOBODY, NOT_RUN = "nobody", "not run"
 UNSAID = ("results/", "run/", "explorer/", "config.py")
-"""Rooms of stores, processes and pages: of an error there no claim of mathematics need know."""
+"""Rooms of stores, processes and pages: of an error there no claim of mathematics knows."""
 
 
 class Mutant(NamedTuple):
@@ -149,7 +149,8 @@ def table(found: dict[str, str]) -> str:
         "the tests alone are asked.",
         "",
         f"{len(found)} errors, {len(found) - len(ran) - len(beside)} not run. Of {len(ran)} in "
-        f"what claims speak of, {by_claim} were noticed by a claim ({by_claim / max(1, len(ran)):.0%}), "
+        f"what claims speak of, {by_claim} were noticed by a claim "
+        f"({by_claim / max(1, len(ran)):.0%}), "
         f"{_by_tests(ran)} by a test only, {ran.count(NOBODY)} by nobody; of {len(beside)} others "
         f"{_by_tests(beside)} by a test, {beside.count(NOBODY)} by nobody.",
         "",
