@@ -443,7 +443,7 @@ def test_bits_do_not_depend_on_the_store(paper, ragged, ragged_result, tmp_path)
     assert_same_bits(ragged_result, stored.load())
 
 
-@pytest.mark.slow
+@pytest.mark.long  # as tests/run/test_engine.py does, for lanes that are zipped
 def test_bits_do_not_depend_on_the_number_of_devices(paper, ragged, ragged_result, tmp_path):
     code = (
         "import sys, numpy as np, jax, eos_jax as eos\n"

@@ -198,7 +198,19 @@ def test_a_small_step_goes_down(make, settings, x64):
     assert fallen == pytest.approx(eta * square, rel=1e-4, abs=rounding)
 
 
-@one_of_each_family
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        pytest.param(
+            family.make,
+            family.examples[0],
+            # a network is swept by others too, and compiles for long
+            marks=pytest.mark.long if name == "fully_connected" else [],
+        )
+        for name, family in sorted(registry.items())
+    ],
+    ids=sorted(registry),
+)
 def test_it_can_be_swept(make, settings):
     obj = make(**settings)
     found = eos.sweep(obj, {**points(obj), "eta": [1e-3, 2e-3]}, 40)

@@ -27,7 +27,7 @@ RULES = ("gradient_descent", "heavy_ball", "nesterov", "rmsprop", "adam")
 ETA = {"gradient_descent": 0.06, "heavy_ball": 0.01, "nesterov": 0.01, "rmsprop": 0.01,
        "adam": 0.02}  # fmt: skip
 OBJECTIVES = {**objectives_of_scalars(), **own_objectives()}
-QUICK = {("polynomial", "gradient_descent"), ("scalar_product(multiplicities=4)", "adam")}
+QUICK = {("polynomial", "gradient_descent"), ("softplus", "heavy_ball")}
 
 FIG_7A = "cf113f964d6d1ce3bf0d75fbfebf045c4c4cdab4c48ec00ac6697c06d93a708c"
 """SHA-256 of the fates, steps and last x of figure 7a at 1024 x 1024, whose lanes are chaotic for
