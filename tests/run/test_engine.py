@@ -10,7 +10,7 @@ import pytest
 
 import eos_jax as eos
 from eos_jax import rules
-from eos_jax.loops import base, fused
+from eos_jax.loops import base, fused, llvm
 from eos_jax.run import lane, plain, registers
 
 pytestmark = [pytest.mark.optimised, pytest.mark.slow]
@@ -79,7 +79,14 @@ def test_bits_do_not_depend_on_the_portions_in_which_lanes_are_replayed(wanted, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("devices", "engine"),
-    [pytest.param(2, "plain", marks=pytest.mark.long), (3, "registers")],
+    [
+        pytest.param(2, "plain", marks=pytest.mark.long),
+        pytest.param(
+            3,
+            "registers",
+            marks=pytest.mark.skipif(not llvm.ready(), reason="there is no llvmlite"),
+        ),
+    ],
 )
 def test_bits_do_not_depend_on_the_number_of_devices(devices, engine, wanted, tmp_path):
     program = f"""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
+from eos_jax.loops import llvm
 from eos_jax.run.backends import threads
 
 pytestmark = pytest.mark.optimised
@@ -29,7 +30,15 @@ def sweep(shift=0.0, dtype="float64", **settings):
     return eos.sweep(paper, axes, 300, dtype=dtype, tile=16, **settings)
 
 
-@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(
+            "registers", marks=pytest.mark.skipif(not llvm.ready(), reason="there is no llvmlite")
+        ),
+        pytest.param("plain", marks=pytest.mark.long),
+    ],
+)
 def test_sweeps_in_threads_give_what_they_give_alone(engine):
     """Different programs, in both precisions, several times each."""
     cases = [(shift, dtype) for shift in (0.0, 0.01) for dtype in ("float64", "float32")] * 3
