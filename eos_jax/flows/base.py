@@ -18,6 +18,9 @@ from eos_jax.objectives.base import Objective
 from eos_jax.rules.base import Init, Rule, numbers
 from eos_jax.sample import Measure
 
+MOST = 1024
+"""Steps of the solver within one step of a rule, at most: a flow may end in finite time."""
+
 TOLERANCE = 1e-9
 """Relative and absolute, of one step of the solver in double precision."""
 
@@ -88,10 +91,17 @@ def flow(
             leaves,
             stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
             adjoint=diffrax.ForwardMode(),
-            max_steps=None,
+            max_steps=MOST,
             throw=False,
         )
-        return jax.tree.unflatten(structure, [leaf[-1] for leaf in found.ys])
+        # a flow that leaves for infinity in finite time has no end
+        reached = found.result == diffrax.RESULTS.successful
+        ends = [
+            jnp.where(reached, leaf[-1], jnp.inf) if jnp.issubdtype(leaf.dtype, jnp.inexact)
+            else leaf[-1]
+            for leaf in found.ys
+        ]  # fmt: skip
+        return jax.tree.unflatten(structure, ends)
 
     return Rule(
         name,

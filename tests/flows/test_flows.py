@@ -141,3 +141,16 @@ def test_a_flow_that_does_not_come_to_rest_has_no_limit(x64):
     objective = eos.objectives.from_function(lambda a: -a, name="slide")
     found = jax.jit(lambda a: flows.flow_limit(objective, {"a": a}))(jnp.asarray(1.0))
     assert np.isnan(found["a"])
+
+
+def test_a_flow_that_leaves_in_finite_time_has_no_end():
+    """x' = x^3: x_0/sqrt(1 - 2 x_0^2 t), gone at t = 2 from 1/2, which is within the 7th step."""
+    cliff = eos.objectives.from_function(lambda x: -(x**4) / 4, name="cliff")
+    found = eos.simulate(
+        cliff, {"x": np.float64(0.5)}, 0.3, 7, rule=flows.gradient_flow(),
+        observe=eos.observers.trace("x"),
+    )  # fmt: skip
+    found = found["x"] if isinstance(found, dict) else found
+    known = 0.5 / np.sqrt(1 - 0.5 * 0.3 * np.arange(7))
+    np.testing.assert_allclose(found[:7], known, rtol=1e-7)
+    assert not np.isfinite(found[7])
