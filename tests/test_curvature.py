@@ -457,6 +457,22 @@ def test_an_eigenvalue_that_is_not_found_is_not_returned(x64):
     assert np.isfinite(eos.sharpness(obj, point, "lanczos", krylov=2))
 
 
+def test_a_krylov_space_larger_than_needed_loses_nothing(x64):
+    """Rows that are not kept orthogonal come back as copies of the top eigenvector, which cancel.
+
+    A network's Hessian is such a one: some eigenvalues, and then hardly anything.
+    """
+    falling = jnp.asarray(0.1 ** np.arange(100.0))
+    search = spectrum._Search("lanczos", None, None, 32)
+
+    def spent(seed):
+        return spectrum._top(lambda v: falling * v, jnp.ones(100), search, "lanczos", seed)
+
+    found = jax.jit(jax.vmap(spent))(jnp.arange(64))
+    np.testing.assert_array_equal(found.iterations, 33)
+    np.testing.assert_allclose(found.eigenvalue, 1, rtol=1e-15)
+
+
 @pytest.mark.parametrize("method", ["power", "lanczos"])
 def test_lanes_that_are_not_finite_hold_nobody_up(method, x64):
     """Products spent, not time: a lane without a Hessian stops at the first look."""

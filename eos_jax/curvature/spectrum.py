@@ -36,7 +36,7 @@ def sharpness(
     scale: Mapping[str, Any] | None = None,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> jax.Array:
     """Largest eigenvalue of the full Hessian H, or of D^(1/2) H D^(1/2), at every lane.
 
@@ -55,7 +55,7 @@ def sharpness(
       max_iterations: power, lanczos: products with the Hessian after which to give up; 100,000
         and 4096 by default.
       krylov: lanczos: dimension of the first Krylov space, at most N; the spaces that follow,
-        where the residual is too large, have four times as many.
+        where the residual is too large, have eight times as many.
 
     Returns:
       Array of shape (lanes...), in units of loss per squared unit of the parameters; NaN where an
@@ -89,7 +89,7 @@ def sharpness_at(
     *,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> jax.Array:
     """`sharpness` at one point, to be traced: no checks, no compilation of its own.
 
@@ -132,7 +132,7 @@ def extreme_eigenvalues(
     scale: Mapping[str, Any] | None = None,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> tuple[jax.Array, jax.Array]:
     """Smallest and largest eigenvalue of the full Hessian, or of D^(1/2) H D^(1/2).
 
@@ -174,7 +174,7 @@ def extreme_eigenvalues_at(
     *,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> tuple[jax.Array, jax.Array]:
     """`extreme_eigenvalues` at one point, to be traced: no checks, no compilation of its own.
 
@@ -223,7 +223,7 @@ def top_eigenpairs(
     scale: Mapping[str, Any] | None = None,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> tuple[jax.Array, jax.Array]:
     """The k largest eigenvalues of the full Hessian, H v_i = s_i v_i, and their unit vectors.
 
@@ -274,7 +274,7 @@ def top_eigenpairs_at(
     k: int = 1,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> tuple[jax.Array, jax.Array]:
     """`top_eigenpairs` at one point, to be traced: no checks, no compilation of its own.
 
@@ -342,7 +342,7 @@ def alignment(
     *,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> jax.Array:
     """How far a direction lies along the top eigenvector v of the Hessian: |<d, v>| / |d|.
 
@@ -389,7 +389,7 @@ def alignment_at(
     *,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    krylov: int = 32,
+    krylov: int = 8,
 ) -> jax.Array:
     """`alignment` at one point, to be traced: no checks, no compilation of its own.
 
@@ -488,7 +488,7 @@ def _compiled_lanes(function, objective, search, settings, params, beside):
     size = coordinates(objective)
     tile = _TILE
     if _chosen(objective, search.method, beside) == "lanczos":
-        space = min(size, 4 * search.krylov) * size * next(iter(params.values())).dtype.itemsize
+        space = min(size, 8 * search.krylov) * size * next(iter(params.values())).dtype.itemsize
         tile = max(1, min(_TILE, _SPACE_BYTES // space))
     if beside is None:
         return over_lanes(objective, lambda point: one(point, None), params, tile=tile)

@@ -263,16 +263,17 @@ def lanczos(
 ) -> PowerIteration:
     """The largest eigenvalue from Krylov spaces, each started from the Ritz vector of the last.
 
-    The first has `krylov` dimensions; where its residual is too large, those that follow have four
-    times as many, or all N, in which any spectrum is exact. What is not finite stops at once.
+    The first has `krylov` dimensions, few, because under `vmap` every lane pays for what one of
+    them needs; where its residual is too large, those that follow have eight times as many, or all
+    N, in which any spectrum is exact. What is not finite stops at once.
     """
     tolerance = residual_tolerance(like.dtype) if tolerance is None else tolerance
     first = min(krylov, like.size)
-    space = min(4 * krylov, like.size)
+    space = min(8 * krylov, like.size)
     # a fixed random start: nearly orthogonal to the eigenvector with probability zero
     start = jax.random.normal(jax.random.key(seed), like.shape, like.dtype)
     # a product more than the space has dimensions, for the residual
-    state = (*_ritz(product, start, first, first == like.size), jnp.asarray(first + 1))
+    state = (*_ritz(product, start, first), jnp.asarray(first + 1))
 
     def undecided(state):
         _, _, residual, radius, products = state
@@ -280,15 +281,15 @@ def lanczos(
 
     def longer(state):
         _, vector, _, _, products = state
-        return (*_ritz(product, vector, space, True), products + space + 1)
+        return (*_ritz(product, vector, space), products + space + 1)
 
     value, vector, residual, radius, products = jax.lax.while_loop(undecided, longer, state)
     return PowerIteration(value, vector, products, residual <= tolerance * radius)
 
 
-def _ritz(product, start, dimension, orthogonal):
+def _ritz(product, start, dimension):
     """Largest Ritz value of one Krylov space, its unit vector, its residual, and about |H|."""
-    rows, diagonal, off, radius = _krylov(product, start, dimension, orthogonal)
+    rows, diagonal, off, radius = _krylov(product, start, dimension)
     unit = jnp.where(radius == 0, 1, radius)
     weights = _top_of_tridiagonal(diagonal / unit, off[:-1] / unit)
     vector = jnp.sum(weights[:, None] * rows, axis=0)
@@ -299,11 +300,11 @@ def _ritz(product, start, dimension, orthogonal):
     return value, vector, jnp.sqrt(dot(difference, difference)), radius
 
 
-def _krylov(product, start, dimension, orthogonal):
+def _krylov(product, start, dimension):
     """Orthonormal rows that span a Krylov space, H in them (diagonal, beside it), and about |H|.
 
-    Rounding brings directions back that have converged to the root of the resolution, which is all
-    that is asked for; only spaces as large as the whole need the rows `orthogonal` again.
+    Rounding brings directions back that have converged, and a Ritz vector is then made of several
+    near copies that may cancel; so each new row is made orthogonal to all.
 
     An invariant space shows as a vanishing length. It is complete: rows of zeros follow, and on
     the diagonal an entry that is no larger than the eigenvalue sought.
@@ -321,8 +322,7 @@ def _krylov(product, start, dimension, orthogonal):
             jnp.where((index == 0) | (length > 0), value, diagonal[0])
         )
         image = image - value * vector - length * before
-        if orthogonal:
-            image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
+        image = image - jnp.sum(jnp.sum(rows * image, axis=1)[:, None] * rows, axis=0)
         length = jnp.sqrt(dot(image, image))
         grows = length > resolution * radius
         vector = jnp.where(grows, image / jnp.where(grows, length, 1), 0)

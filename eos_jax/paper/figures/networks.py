@@ -21,9 +21,6 @@ from eos_jax.objectives.datasets import CIFAR10_RECORD
 from eos_jax.objectives.fully_connected import initial_parameters
 from eos_jax.paper.figures.base import TRACES, Figure
 
-KRYLOV = 16
-"""Dimension of the first Krylov space, in which the top eigenvalue is found as a rule."""
-
 RESIDUAL = 1e-3
 """Of the eigenvector, relative: three digits of the eigenvalue, as a rule more, are then exact."""
 
@@ -89,9 +86,7 @@ def runs(settings: Mapping[str, Any]) -> Callable[..., dict[str, np.ndarray]]:
     )
 
     def sharpness(point):
-        return curvature.sharpness_at(
-            objective, as_tree(point), "lanczos", tolerance=RESIDUAL, krylov=KRYLOV
-        )
+        return curvature.sharpness_at(objective, as_tree(point), "lanczos", tolerance=RESIDUAL)
 
     measure = jax.jit(lambda points: jax.lax.map(sharpness, points))
 
