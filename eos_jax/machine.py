@@ -1,5 +1,6 @@
 """The machine a program runs on: cores, devices, and what XLA is told about them."""
 
+import itertools
 import os
 
 import jax
@@ -68,6 +69,34 @@ def claim_process() -> None:
             "start processes afresh, e.g. multiprocessing.get_context('spawn')."
         )
     _claimed.add(os.getpid())
+
+
+_MOST_MAPPINGS = 0.7
+"""Share of the mappings of memory that Linux allows, beyond which programs are dropped."""
+
+_LOOK_EVERY = 16  # calls; a sweep may take less time than counting
+
+_calls = itertools.count()
+
+
+def make_room() -> None:
+    """Drop JAX's compiled programs where soon there could be no new ones.
+
+    A program of XLA for a CPU takes some three hundred mappings of memory, of which Linux allows a
+    process 65,530: one that compiled hundreds of different sweeps would end by a segmentation
+    fault. What is used again is compiled again.
+    """
+    if next(_calls) % _LOOK_EVERY == 0 and mappings() > _MOST_MAPPINGS:
+        jax.clear_caches()
+
+
+def mappings() -> float:
+    """The share of its mappings of memory that this process has used; 0 where there is no limit."""
+    try:
+        with open("/proc/sys/vm/max_map_count") as most, open("/proc/self/maps", "rb") as mapped:
+            return sum(1 for _ in mapped) / int(most.read())
+    except OSError:
+        return 0.0
 
 
 def workers(devices: list[jax.Device]) -> list[jax.Device]:

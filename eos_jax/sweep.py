@@ -223,6 +223,7 @@ def orbits(
 def _run(job, words, out, force, tile, devices, progress, engine="auto", backend="threads"):
     """Run what is not done of a job, into memory or a store, and open the result."""
     machine.claim_process()
+    machine.make_room()
     chosen = backends.find(backend)
     workers = machine.workers(list(devices or jax.local_devices()))
     job, plan = _labelled(job, words, workers, engine)
@@ -434,6 +435,7 @@ def outline(
       (4, 0)
     """
     machine.claim_process()
+    machine.make_room()
     names = inspect.signature(_job).parameters
     usual = {n: p.default for n, p in inspect.signature(sweep).parameters.items() if n in names}
     given = {**usual, "objective": objective, "axes": axes, "steps": steps, "tile": tile}

@@ -1,10 +1,12 @@
 """The machine: cores are counted, devices get workers, and flags that are set stay."""
 
+import mmap
 import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import jax
 import pytest
 
 import eos_jax as eos
@@ -51,3 +53,34 @@ def test_a_lone_cpu_has_a_worker_for_each_core(platform, devices, workers, monke
 
 def test_cores_are_those_this_process_may_use():
     assert 1 <= machine.cores() <= os.cpu_count()
+
+
+def test_programs_are_dropped_before_the_system_refuses_new_ones(monkeypatch):
+    """A process that compiled some two hundred plain sweeps ended by a segmentation fault."""
+    traced = []
+
+    @jax.jit
+    def program(x):
+        traced.append(x)
+        return x + 1
+
+    def dropped(share):
+        monkeypatch.setattr(machine, "mappings", lambda: share)
+        traced.clear()
+        program(1.0)
+        for _ in range(machine._LOOK_EVERY):
+            machine.make_room()
+        program(1.0)
+        return len(traced)
+
+    assert dropped(machine._MOST_MAPPINGS - 0.1) < 2
+    assert dropped(machine._MOST_MAPPINGS + 0.1) > 0
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="Linux alone counts them")
+def test_mappings_are_those_of_the_process():
+    before, pages = machine.mappings(), 2000
+    held = [mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ << (i % 2)) for i in range(pages)]
+    with open("/proc/sys/vm/max_map_count") as most:
+        grown = (machine.mappings() - before) * int(most.read())
+    assert 0.9 * pages < grown < 1.1 * pages and len(held) == pages
