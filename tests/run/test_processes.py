@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from eos_jax.loops import llvm
 from eos_jax.run.backends import threads
 
 pytestmark = pytest.mark.optimised
+
+ROOT = Path(eos.__file__).parents[1]
 
 X = np.linspace(2.0, 3.6, 40)
 
@@ -110,8 +113,8 @@ def test_an_end_in_the_middle_leaves_the_users_precision(double, error, monkeypa
 
 DEAF = """
 import os, signal, sys, threading, time
-from eos_jax import cli
-cli.GRACE = 0.5
+from eos_jax import cli, signals
+signals.GRACE = 0.5
 def deaf(_):
     threading.Timer(0.2, os.kill, (os.getpid(), getattr(signal, sys.argv[1]))).start()
     while True:
@@ -139,3 +142,33 @@ def test_a_signal_that_nobody_heeds_ends_the_process(kind, what, again):
     )
     assert done.returncode == 130 and time.monotonic() - began < 30
     assert done.stderr == f"eos-jax: interrupted; run the same command again to {again}.\n"
+
+
+def started(folder, *command, kind="SIGTERM"):
+    """A process of which a signal is sent while it imports JAX."""
+    (folder / "jax.py").write_text(
+        f"import os, signal, time; os.kill(os.getpid(), signal.{kind}); time.sleep(30)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=60, env=environment
+    )
+
+
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "command", [["-m", "eos_jax"], ["-W", "error", "-m", "eos_jax.cli"], ["eos-jax"]]
+)
+def test_a_signal_while_packages_are_imported(command, kind, tmp_path):
+    if command == ["eos-jax"]:  # as the installed script is
+        (tmp_path / "eos-jax").write_text("from eos_jax.cli import main\nmain()\n")
+        command = [str(tmp_path / "eos-jax")]
+    done = started(tmp_path, *command, "sweep", "a.toml", kind=kind)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "eos-jax: interrupted; run the same command again to go on.\n"
+
+
+def test_signals_are_left_to_programs_that_import_the_package(tmp_path):
+    (tmp_path / "program.py").write_text("import eos_jax")
+    for command in ([str(tmp_path / "program.py")], ["-m", "program"], ["-c", "import eos_jax"]):
+        assert started(tmp_path, *command).returncode == -signal.SIGTERM
