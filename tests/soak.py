@@ -260,22 +260,19 @@ def poison(count: int, folder: Path, chance: random.Random) -> Counts:
 def overhead(count: int, folder: Path, chance: random.Random) -> Counts:
     """Tiles of about a second: a local cluster against threads on the same cores."""
     (folder / "c.toml").write_text(SECONDS.format(tile=256, lanes=256 * count))
-    times, work = {}, {}
+    found: Counts = {"tiles": count}
     for name, options in (("threads", []), ("dask", ["--scheduler", "local"])):
         began, worked = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         out = folder / name
         assert done("sweep", folder / "c.toml", "--out", out, *options) == 0
-        times[name] = time.monotonic() - began
-        work[name] = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - worked
-        stamps = sorted(p.stat().st_mtime for p in (out / "outcome" / "c").iterdir())
-        times[f"{name} steady"] = (stamps[-1] - stamps[1]) / (count - 2)
+        found[name] = time.monotonic() - began
+        found[f"{name}_cpu"] = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - worked
+        # from tile to tile once all workers have compiled, and while all still have work
+        stamps = sorted(p.stat().st_mtime for p in (out / "outcome" / "c").iterdir())[4:-3]
+        found[f"{name}_each"] = (stamps[-1] - stamps[0]) / (len(stamps) - 1)
     assert digest(folder / "threads") == digest(folder / "dask")
-    extra = times["dask steady"] / times["threads steady"] - 1
-    return (
-        f"{count} tiles of {times['threads steady'] * 2:.1f} s: {extra:+.1%} a tile once it runs; "
-        f"in all {times['threads']:.0f} s and {times['dask']:.0f} s, of processors "
-        f"{work['threads']:.0f} s and {work['dask']:.0f} s"
-    )
+    found["extra"] = found["dask_each"] / found["threads_each"] - 1
+    return found
 
 
 STREAM = """
@@ -357,7 +354,9 @@ PORTIONS = [
     Portion(dask, 2_000, 2_000, "{tiles:,} tiles, {deaths} workers killed: complete and equal "
             "byte for byte; {took:.0f} s, {alone:.0f} s in one process without deaths"),
     Portion(poison, 3, 3, "{times} times: named, the nine others done, exit code 1"),
-    Portion(overhead, 60, 60, ""),
+    Portion(overhead, 60, 60, "{tiles} tiles: one every {dask_each:.3f} s and every "
+            "{threads_each:.3f} s, {extra:+.1%}; with all beginnings and ends {dask:.0f} s and "
+            "{threads:.0f} s, of processors {dask_cpu:.0f} s and {threads_cpu:.0f} s"),
     Portion(stream, 10**9, 10**9, "{lanes:,} lanes, killed in the middle and resumed: "
             "{most_large:.0f} MiB, {most_small:.0f} MiB at 10^7; {took:.0f} s, {disk:.2f} GiB on "
             "disk"),

@@ -63,7 +63,7 @@ def run(
     import cloudpickle  # comes with dask
 
     payload = cloudpickle.dumps((job, lanes, sink, _circumstances(job)))
-    with _client(address, len(workers)) as client, client.as_current():
+    with _client(address, workers) as client, client.as_current():
         # kept by the scheduler, so that workers that come later get it too
         plugin = _programs(payload)
         client.register_plugin(plugin)
@@ -134,17 +134,13 @@ def _threads(client) -> int:
 
 
 @contextlib.contextmanager
-def _client(address, count):
+def _client(address, workers):
     """A client of the scheduler at an address, or of one that is started here with its workers."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with contextlib.ExitStack() as stack:
         if address == "local":
-            # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
-            cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, memory_limit=0,
-                dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
-            )  # fmt: skip
+            cluster = local_cluster(workers)
             stack.callback(_close, cluster)
             address = cluster.scheduler_address
         try:
@@ -152,6 +148,36 @@ def _client(address, count):
         except (OSError, ValueError) as error:
             raise OSError(f"No scheduler of dask answers at {address}: {error}.") from None
         yield stack.enter_context(client)
+
+
+def local_cluster(devices: list[jax.Device]) -> Any:
+    """A scheduler in this process, and a worker process with one thread for each device."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    here: dict[str, Any] = {"host": "127.0.0.1", "dashboard": False}
+    # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
+    options = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": here},
+        workers={
+            place: {"cls": Nanny, "options": {**options, "env": _environment(device)}}
+            for place, device in enumerate(devices)
+        },
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _environment(device: jax.Device) -> dict[str, str]:
+    """What a worker process sees of the machine: of several GPUs its own."""
+    if device.platform != "gpu":
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    place = device.local_hardware_id
+    return {
+        "CUDA_VISIBLE_DEVICES": visible[place] if visible != [""] else str(place),
+        # this process may hold some of the memory
+        "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+    }
 
 
 def _close(cluster) -> None:
