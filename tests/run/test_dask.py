@@ -1,4 +1,4 @@
-"""Workers of a cluster: they die and are replaced, each sees its own GPU, one tile stops no other."""
+"""Workers of a cluster die and are replaced, each sees its own GPU, one tile stops no other."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_workers_die_one_tile_kills_each_that_takes_it_and_the_rest_is_done(tmp_
         def sink(tile, found):
             device = os.environ["CUDA_VISIBLE_DEVICES"]
             Path(seen, f"{tile.start[0]} {os.getpid()} {device}").touch()
-            if tile.start == (8,) and len(list(seen.glob("8 *"))) == 1 or tile.start == (20,):
+            if (tile.start == (8,) and len(list(seen.glob("8 *"))) == 1) or tile.start == (20,):
                 os.kill(os.getpid(), signal.SIGKILL)
             return write(tile, found)
 
