@@ -26,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from zarr.storage import MemoryStore
 
@@ -184,16 +185,17 @@ def shards(count: int, folder: Path, chance: random.Random) -> Counts:
 
 def dask(count: int, folder: Path, chance: random.Random) -> Counts:
     """So many tiles on a local cluster of two processes while workers are killed."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
+
+    from eos_jax.run.backends.dask import local_cluster
 
     (folder / "c.toml").write_text(
-        SECONDS.format(tile=64, lanes=64 * count).replace("40_000_000", "4_000_000")
+        SECONDS.format(tile=64, lanes=64 * count).replace("40_000_000", "1_000_000")
     )
     began = time.monotonic()
     assert done("sweep", folder / "c.toml", "--out", folder / "whole") == 0
     alone, deaths = time.monotonic() - began, 0
-    with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=0,
-                      dashboard_address="127.0.0.1:0") as cluster:  # fmt: skip
+    with local_cluster(2 * jax.local_devices()[:1]) as cluster:
         out = folder / "cluster"
         process = command(
             "sweep", folder / "c.toml", "--out", out, "--scheduler", cluster.scheduler_address

@@ -55,8 +55,9 @@ def test_workers_die_one_tile_kills_each_that_takes_it_and_the_rest_is_done(tmp_
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-ab")
     local = backend.local_cluster
     monkeypatch.setattr(backend, "local_cluster", lambda devices: local(GPUS))
+    given_up = {"distributed.deploy.lost-worker-timeout": "10ms"}  # as on a busy machine
     # one death of a worker is enough for its tiles to be suspects
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0, **given_up}):
         with pytest.raises(
             TilesFailed, match=r"1 of 12 .*\(20,\) to \(24,\): every worker that took it died"
         ):

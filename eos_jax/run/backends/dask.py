@@ -15,7 +15,7 @@ import math
 import os
 import pickle
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +31,10 @@ WAYS = 64
 
 TIMEOUT = 30.0
 """Seconds that a scheduler has to answer in."""
+
+PATIENCE = "24h"
+"""Time that a worker process which died has to start again in; then it would be given up, and with
+the last one the sweep would wait for ever. A busy machine needs more than dask's 15 seconds."""
 
 CLOSING = 10.0
 """Seconds that worker processes have to end in; what they wrote is on the disk."""
@@ -140,9 +144,7 @@ def _client(address, workers):
 
     with contextlib.ExitStack() as stack:
         if address == "local":
-            cluster = local_cluster(workers)
-            stack.callback(_close, cluster)
-            address = cluster.scheduler_address
+            address = stack.enter_context(local_cluster(workers)).scheduler_address
         try:
             client = Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -150,21 +152,30 @@ def _client(address, workers):
         yield stack.enter_context(client)
 
 
-def local_cluster(devices: list[jax.Device]) -> Any:
+@contextlib.contextmanager
+def local_cluster(devices: list[jax.Device]) -> Generator[Any]:
     """A scheduler in this process, and a worker process with one thread for each device."""
+    import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
     here: dict[str, Any] = {"host": "127.0.0.1", "dashboard": False}
     # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
     options = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
-    return SpecCluster(
-        scheduler={"cls": Scheduler, "options": here},
-        workers={
-            place: {"cls": Nanny, "options": {**options, "env": _environment(device)}}
-            for place, device in enumerate(devices)
-        },
-        silence_logs=logging.CRITICAL,
-    )
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": PATIENCE}):
+        cluster = SpecCluster(
+            scheduler={"cls": Scheduler, "options": here},
+            workers={
+                place: {"cls": Nanny, "options": {**options, "env": _environment(device)}}
+                for place, device in enumerate(devices)
+            },
+            silence_logs=logging.CRITICAL,
+        )
+        try:
+            yield cluster
+        finally:
+            with contextlib.suppress(Exception):
+                # it waits for ever for a worker that died and is being started again
+                cluster.close(timeout=CLOSING)
 
 
 def _environment(device: jax.Device) -> dict[str, str]:
@@ -178,12 +189,6 @@ def _environment(device: jax.Device) -> dict[str, str]:
         # this process may hold some of the memory
         "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
     }
-
-
-def _close(cluster) -> None:
-    """End a cluster; it waits for ever for a worker that died and is being started again."""
-    with contextlib.suppress(Exception):
-        cluster.close(timeout=CLOSING)
 
 
 def _circumstances(job) -> dict[str, str]:
