@@ -161,6 +161,48 @@ def signals(count: int, folder: Path, chance: random.Random) -> Counts:
             "most_seconds": longest}  # fmt: skip
 
 
+EARLY = """
+import sys
+sys.argv = ["eos-jax", "sweep", "none.toml", "--out", "none.zarr"]
+print("begun", flush=True)
+from eos_jax.cli import main
+main()
+"""
+
+
+def early(count: int, folder: Path, chance: random.Random) -> Counts:
+    """SIGTERM and SIGINT in the first two seconds, most of which is spent on importing packages."""
+    codes: Counts = {"signals": count, "interrupted": 0, "ended": 0}
+    for _ in range(count):
+        process = subprocess.Popen(
+            [sys.executable, "-c", EARLY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.05, 2))
+        process.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT]))
+        _, said = process.communicate(timeout=60)
+        # 2: it has just found that there is no such file
+        assert process.returncode in (130, 2), (process.returncode, said)
+        assert len(said.splitlines()) == 1, said
+        codes["interrupted" if process.returncode == 130 else "ended"] += 1
+    return codes
+
+
+def together(count: int, folder: Path, chance: random.Random) -> Counts:
+    """Sweeps in threads, in forked and spawned children, interrupted: those tests, under xdist."""
+    passed = 0
+    for _ in range(count):
+        said = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "", "-p", "no:cacheprovider",
+             "tests/run/test_processes.py"],
+            capture_output=True, text=True, cwd=ROOT,
+        )  # fmt: skip
+        assert said.returncode == 0, said.stdout[-3000:]
+        passed += int(said.stdout.split(" passed")[0].split()[-1])
+    return {"times": count, "passed": passed}
+
+
 def shards(count: int, folder: Path, chance: random.Random) -> Counts:
     """Three shards at once, one killed and started again, one run by two processes."""
     (folder / "c.toml").write_text(KILLED)
@@ -351,6 +393,9 @@ PORTIONS = [
             "for byte"),
     Portion(signals, 50, 10, "{signals} signals: {interrupted} interrupted, {ended} had just "
             "ended; the slowest took {most_seconds:.1f} s"),
+    Portion(early, 100, 20, "{signals} signals: {interrupted} interrupted with one line and exit "
+            "code 130, {ended} had just ended"),
+    Portion(together, 5, 1, "{times} times all of them, {passed} tests passed"),
     Portion(shards, 20, 5, "{times} times four processes on three shards, one of them killed: "
             "equal byte for byte"),
     Portion(dask, 2_000, 2_000, "{tiles:,} tiles, {deaths} workers killed: complete and equal "

@@ -111,6 +111,74 @@ def test_an_end_in_the_middle_leaves_the_users_precision(double, error, monkeypa
     assert (sweep(dtype=dtype).outcome != 0).all()  # and the next one runs
 
 
+INTERRUPTED = """
+import os, signal, sys, threading, time
+import jax
+from tests.run.test_processes import endless, sweep
+
+double = sys.argv[1] == "True"
+jax.config.update("jax_enable_x64", double)
+wanted, found = sweep(), []
+beside = threading.Thread(target=lambda: found.extend(sweep(dtype=kind) for kind in KINDS * 5))
+KINDS = ("float64", "float32")
+began = time.monotonic()
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+beside.start()
+try:
+    endless("float32" if double else "float64")
+except KeyboardInterrupt:
+    assert 0.4 < time.monotonic() - began < 30
+else:
+    raise SystemExit("nothing was interrupted")
+beside.join()
+assert jax.config.read("jax_enable_x64") == double
+assert all(one.identical(wanted) for one in [*found[::2], sweep()])
+assert all(one.identical(sweep(dtype="float32")) for one in found[1::2])
+print("as before")
+"""
+
+
+def endless(dtype):
+    """A sweep that nobody waits for the end of."""
+    paper = eos.objectives.scalar_product((2, 2))
+    axes = {"x": X, "y": 0.4, "eta": 0.2}
+    return eos.sweep(paper, axes, 2**31 - 2**16, dtype=dtype, stop=None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_ctrl_c_in_one_thread_leaves_the_other_and_the_users_precision(double):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(double)],
+        capture_output=True, text=True, timeout=100, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "as before\n", done.stderr[-2000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["fork", "forkserver", "spawn"])
+def test_children_of_a_process_that_ran_nothing_sweep(kind):
+    """Two at once; what is forked has to be forked before."""
+    code = (
+        "import multiprocessing\n"
+        "from tests.run.test_processes import _in_a_child, sweep\n"
+        "if __name__ == '__main__':\n"
+        f"    context = multiprocessing.get_context({kind!r})\n"
+        "    place = context.Queue()\n"
+        "    children = [context.Process(target=_in_a_child, args=(place,)) for _ in range(2)]\n"
+        "    [child.start() for child in children]\n"
+        "    found = [place.get(timeout=100) for _ in children]\n"
+        "    [child.join() for child in children]\n"
+        "    assert found == [sweep().loss.values.tobytes()] * 2\n"
+        "    print('alike')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True, text=True, timeout=200, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "alike\n", done.stderr[-2000:]
+
+
 DEAF = """
 import os, signal, sys, threading, time
 from eos_jax import cli, signals
