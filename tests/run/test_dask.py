@@ -74,6 +74,21 @@ def test_workers_die_one_tile_kills_each_that_takes_it_and_the_rest_is_done(tmp_
     assert contents(tmp_path / "s") == contents(tmp_path / "whole")
 
 
+def test_a_result_may_be_lost_after_its_tile_was_done():
+    """Its worker has died since, and whoever did the tile again; found by `make soak`."""
+    from distributed.scheduler import KilledWorker
+
+    class Lost:
+        def exception(self):
+            return None
+
+        def result(self):
+            raise KilledWorker("tile", SimpleNamespace(address="here"), 3)
+
+    found, error = backend._outcome(Lost())
+    assert found is None and isinstance(error, KilledWorker)
+
+
 @pytest.mark.parametrize(
     ("listed", "expected"), [(None, ["0", "1"]), ("", ["0", "1"]), ("3,GPU-ab", ["3", "GPU-ab"])]
 )

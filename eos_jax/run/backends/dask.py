@@ -124,13 +124,24 @@ def _in_any_order(client, name, ahead) -> Iterator[tuple[Tile, Any, BaseExceptio
     completed = as_completed(first)
     for future in completed:
         tile = under_way.pop(future)
-        error = future.exception()
-        found = None if error is not None else future.result()
+        found, error = _outcome(future)
         room = 2 * max(1, _threads(client)) - len(under_way)
         for _ in range(min(room, 2)):
             for more in submit():
                 completed.add(more)
         yield tile, found, error
+
+
+def _outcome(future) -> tuple[Any, BaseException | None]:
+    """What a tile's sink returned, or the error.
+
+    A result whose worker has died since it was done is computed anew when it is asked for, which
+    may fail.
+    """
+    try:
+        return future.result(), None
+    except Exception as error:
+        return None, error
 
 
 def _threads(client) -> int:
