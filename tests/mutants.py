@@ -73,6 +73,7 @@ def mutated(mutant: Mutant | None, folder: Path) -> Path:
     """
     shutil.copytree(ROOT / "eos_jax", folder / "eos_jax", ignore=shutil.ignore_patterns("__py*"))
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__py*"))
+    shutil.copytree(ROOT / "configs", folder / "configs")
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder / name)
     if mutant is None:
