@@ -74,6 +74,13 @@ def test_workers_die_one_tile_kills_each_that_takes_it_and_the_rest_is_done(tmp_
     assert contents(tmp_path / "s") == contents(tmp_path / "whole")
 
 
+def test_a_scheduler_without_workers_is_said(tmp_path):
+    """It may get some later; in the tests a warning is an error, which ends the waiting."""
+    with backend.local_cluster([]) as cluster:
+        with pytest.raises(UserWarning, match="no workers yet"):
+            sweep(tmp_path / "s", backend=f"dask:{cluster.scheduler_address}")
+
+
 def test_a_result_may_be_lost_after_its_tile_was_done():
     """Its worker has died since, and whoever did the tile again; found by `make soak`."""
     from distributed.scheduler import KilledWorker

@@ -15,6 +15,7 @@ import math
 import os
 import pickle
 import uuid
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -68,6 +69,12 @@ def run(
 
     payload = cloudpickle.dumps((job, lanes, sink, _circumstances(job)))
     with _client(address, workers) as client, client.as_current():
+        if not _threads(client):
+            warnings.warn(
+                f"The scheduler at {address} has no workers yet; waiting for one.",
+                UserWarning,
+                stacklevel=4,
+            )
         # kept by the scheduler, so that workers that come later get it too
         plugin = _programs(payload)
         client.register_plugin(plugin)
@@ -174,7 +181,10 @@ def local_cluster(devices: list[jax.Device]) -> Generator[Any]:
     options = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     with dask.config.set({"distributed.deploy.lost-worker-timeout": PATIENCE}):
         cluster = SpecCluster(
-            scheduler={"cls": Scheduler, "options": here},
+            scheduler={
+                "cls": Scheduler,
+                "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:0"},
+            },
             workers={
                 place: {"cls": Nanny, "options": {**options, "env": _environment(device)}}
                 for place, device in enumerate(devices)
