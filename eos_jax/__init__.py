@@ -3,6 +3,9 @@
 import importlib
 from typing import Any
 
+import eos_jax.signals  # noqa: F401  before all that takes long to import
+
+# isort: split
 from eos_jax import measures, objectives, observers, rules
 from eos_jax.curvature import hessian, hessian_vector_product, sharpness
 from eos_jax.machine import set_process_flags

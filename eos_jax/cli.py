@@ -7,9 +7,7 @@ import importlib.machinery
 import inspect
 import io
 import json
-import os
 import re
-import signal
 import sys
 import threading
 import types
@@ -23,6 +21,7 @@ import numpy as np
 import tyro
 import xarray as xr
 
+from eos_jax import signals
 from eos_jax.checks import sized
 from eos_jax.machine import cores, set_process_flags
 from eos_jax.objectives import Objective, from_function
@@ -505,11 +504,11 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     set_process_flags()
     try:
-        with _signals(arguments):
+        with signals.heeded(arguments):
             _parse_and_run(arguments)
     except KeyboardInterrupt:
-        _say(_farewell(arguments))
-        atexit.register(_gone)  # XLA's threads do not always survive a tear-down
+        _say(signals.farewell(arguments))
+        atexit.register(signals.gone)  # XLA's threads do not always survive a tear-down
         raise SystemExit(130) from None
     except TilesFailed as error:
         _say(str(error))
@@ -517,52 +516,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:
         _say(str(error) or type(error).__name__)
         raise SystemExit(2) from None
-
-
-GRACE = 20.0
-"""Seconds that a signal leaves for a polite end. What is on a disk is sound at any moment."""
-
-
-@contextlib.contextmanager
-def _signals(arguments):
-    """SIGINT and SIGTERM raise KeyboardInterrupt; if that is of no avail, the process ends."""
-    timers = []
-
-    def interrupted(*_):
-        timers.append(threading.Timer(GRACE, _leave, [arguments]))
-        timers[-1].daemon = True
-        timers[-1].start()
-        raise KeyboardInterrupt
-
-    try:
-        before = {
-            kind: signal.signal(kind, interrupted) for kind in (signal.SIGINT, signal.SIGTERM)
-        }
-    except ValueError:  # not in the main thread, which alone is given signals
-        before = {}
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-
-
-def _leave(arguments):
-    _say(_farewell(arguments))
-    _gone()
-
-
-def _gone():
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-    os._exit(130)
-
-
-def _farewell(arguments) -> str:
-    again = "go on" if arguments[:1] == ["sweep"] else "start anew"
-    return f"interrupted; run the same command again to {again}."
 
 
 def _say(text: str) -> None:

@@ -83,6 +83,9 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     analysis: dict[str, Any] | None = None
 
 
+EXAMPLES = Path(__file__).parent / "configs"
+"""What lies in `configs` of a clone; a built package has it here."""
+
 _BYTES_OF_VALUE = 40  # of an axis: itself, its labels, and copies on their way to a store
 
 _CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
@@ -95,7 +98,8 @@ def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
     """The configuration in a TOML file, with some keys changed.
 
     Args:
-      path: the file.
+      path: the file. configs/NAME.toml, where there is no such file, is an example that an
+        installed package brings.
       changes: "key=value", the key dotted, the value as in TOML; a bare word is a string.
 
     Returns:
@@ -117,7 +121,7 @@ def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
       9
     """
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        raw = tomllib.loads(_file(Path(path)).read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file in UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
@@ -125,6 +129,12 @@ def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
     except RecursionError:
         raise ValueError(f"{path}: nested too deeply.") from None
     return changed(raw, changes, f"{path}: ")
+
+
+def _file(path: Path) -> Path:
+    installed = EXAMPLES / path.name
+    given = path.parent == Path("configs") and not path.exists() and installed.is_file()
+    return installed if given else path
 
 
 def changed(raw: dict[str, Any], changes: Sequence[str], where: str = "") -> Configuration:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "mutants.md"
 NOBODY, NOT_RUN = "nobody", "not run"
-UNSAID = ("results/", "run/", "explorer/", "config.py")
+UNSAID = ("results/", "run/", "explorer/", "config.py", "signals.py")
 """Rooms of stores, processes and pages: of an error there no claim of mathematics knows."""
 
 
@@ -73,6 +73,7 @@ def mutated(mutant: Mutant | None, folder: Path) -> Path:
     """
     shutil.copytree(ROOT / "eos_jax", folder / "eos_jax", ignore=shutil.ignore_patterns("__py*"))
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__py*"))
+    shutil.copytree(ROOT / "configs", folder / "configs")
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder / name)
     if mutant is None:
@@ -801,6 +802,30 @@ MUTANTS = (
     Mutant(
         "links_are_followed", "results/places.py", "if entry.is_symlink():", "if False:",
         (), ("tests/results/test_store.py",),
+    ),
+    Mutant(
+        "every_worker_on_the_first_gpu", "run/backends/dask.py",
+        "place = device.local_hardware_id", "place = 0", (), ("tests/run/test_dask.py",),
+    ),
+    Mutant(
+        "suspects_are_condemned", "run/backends/dask.py",
+        "suspects.append(tile)", "failed[tile] = in_words(error)", (), ("tests/run/test_dask.py",),
+    ),
+    Mutant(
+        "slow_workers_are_given_up", "run/backends/dask.py", 'PATIENCE = "24h"',
+        'PATIENCE = "10ms"', (), ("tests/run/test_dask.py",),
+    ),
+    Mutant(
+        "early_signals_are_not_heeded", "signals.py", 'after[:1] in (["eos_jax"], ["eos_jax.cli"])',
+        "False", (), ("tests/run/test_processes.py",),
+    ),
+    Mutant(
+        "programs_lose_their_signals", "signals.py", "if sys.argv and _is_command():", "if True:",
+        (), ("tests/run/test_processes.py",),
+    ),
+    Mutant(
+        "installed_examples_go_first", "config.py", "and not path.exists() and", "and",
+        (), ("tests/test_config.py",),
     ),
     # analysis -------------------------------------------------------------------------------------
     Mutant(

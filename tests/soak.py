@@ -1,13 +1,16 @@
 """Faults at length: the same promises as in the tests, many thousand times.
 
-    python -m tests.soak                # all; writes docs/soak.md
+    python -m tests.soak                # all
     python -m tests.soak kills=20 dask  # some, these with another count
 
-Not part of the tests: it takes hours where `make test` takes minutes.
+Not part of the tests: it takes hours where `make test` takes minutes. After each batch its counts
+are added to build/soak.jsonl, and docs/soak.md is written from all that is there: cut off and
+started again, it goes on where it was. Remove the file to begin anew.
 """
 
 import datetime
 import hashlib
+import json
 import os
 import platform
 import random
@@ -18,8 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
+import jax
 import numpy as np
 from zarr.storage import MemoryStore
 
@@ -30,9 +37,16 @@ from tests.results.miniature import Killed, Mortal
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "soak.md"
+JOURNAL = ROOT / "build" / "soak.jsonl"
+
+MACHINE = (f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+           f"jax {version('jax')}")  # fmt: skip
+
+Counts = dict[str, float]
+"""What came of a batch: numbers that add up over batches, or maxima where named most_..."""
 
 KILLED = """
-steps = 30_000
+steps = 5_000
 tile = 400
 objective = { name = "scalar_product", multiplicities = [2, 2] }
 axes = { x = { start = 0, stop = 4, num = 400 }, y = { start = 0, stop = 4, num = 100 }, eta = 0.2 }
@@ -69,11 +83,11 @@ def done(*arguments) -> int:
     return process.returncode
 
 
-def simulated(count: int, folder: Path, chance: random.Random) -> str:
+def simulated(count: int, folder: Path, chance: random.Random) -> Counts:
     """Runs that die before or after a change of the store, up to four times each."""
-    deaths = 0
-    for _ in range(count):
-        place = MemoryStore()
+    deaths = sweeps = 0
+    while deaths < count:
+        place, sweeps = MemoryStore(), sweeps + 1
         for _ in range(chance.randint(1, 4)):
             shard = chance.choice(["threads", "shard:0/2", "shard:1/2"])
             try:
@@ -83,10 +97,10 @@ def simulated(count: int, folder: Path, chance: random.Random) -> str:
                 deaths += 1
         miniature.run(place)
         assert miniature.contents(place) == miniature.sound()
-    return f"{deaths:,} deaths in {count:,} sweeps, each equal byte for byte after it was resumed"
+    return {"deaths": deaths, "sweeps": sweeps}
 
 
-def machine(count: int, folder: Path, chance: random.Random) -> str:
+def machine(count: int, folder: Path, chance: random.Random) -> Counts:
     """The state machine of tests/results/test_faults.py with more, longer and other cases."""
     from hypothesis import settings
     from hypothesis.stateful import run_state_machine_as_test
@@ -99,10 +113,10 @@ def machine(count: int, folder: Path, chance: random.Random) -> str:
             max_examples=count, stateful_step_count=40, deadline=None, derandomize=False
         ),
     )
-    return f"{count:,} histories of up to 40 faults, writers, shards, checks and resumptions"
+    return {"histories": count}
 
 
-def kills(count: int, folder: Path, chance: random.Random) -> str:
+def kills(count: int, folder: Path, chance: random.Random) -> Counts:
     """Processes killed by SIGKILL at random moments of a sweep, some several times."""
     (folder / "c.toml").write_text(KILLED)
     assert done("sweep", folder / "c.toml", "--out", folder / "whole") == 0
@@ -113,7 +127,7 @@ def kills(count: int, folder: Path, chance: random.Random) -> str:
             process = command("sweep", folder / "c.toml", "--out", out)
             while not out.exists() and process.poll() is None:
                 time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.6))
+            time.sleep(chance.uniform(0, 1.5))  # from its first file to its last one
             process.send_signal(signal.SIGKILL)
             process.communicate()
             killed += process.returncode == -signal.SIGKILL
@@ -121,12 +135,12 @@ def kills(count: int, folder: Path, chance: random.Random) -> str:
         assert digest(out) == expected
         shutil.rmtree(out)
         resumed += 1
-    return f"{killed} killed processes; {resumed} of {resumed} sweeps equal byte for byte"
+    return {"killed": killed, "sweeps": resumed}
 
 
-def signals(count: int, folder: Path, chance: random.Random) -> str:
+def signals(count: int, folder: Path, chance: random.Random) -> Counts:
     """SIGTERM and SIGINT at random moments: the process ends within 30 s and says how to go on."""
-    (folder / "c.toml").write_text(KILLED.replace("30_000", "3_000_000_0"))
+    (folder / "c.toml").write_text(KILLED.replace("5_000", "30_000_000"))
     longest, codes = 0.0, {}
     for _ in range(count):
         out = folder / "signalled"
@@ -143,11 +157,53 @@ def signals(count: int, folder: Path, chance: random.Random) -> str:
         codes[process.returncode] = codes.get(process.returncode, 0) + 1
         shutil.rmtree(out, ignore_errors=True)
     assert longest < 30
-    return f"{count} signals: {codes.get(130, 0)} interrupted, {codes.get(0, 0)} had just ended; " \
-        f"the slowest took {longest:.1f} s"  # fmt: skip
+    return {"signals": count, "interrupted": codes.get(130, 0), "ended": codes.get(0, 0),
+            "most_seconds": longest}  # fmt: skip
 
 
-def shards(count: int, folder: Path, chance: random.Random) -> str:
+EARLY = """
+import sys
+sys.argv = ["eos-jax", "sweep", "none.toml", "--out", "none.zarr"]
+print("begun", flush=True)
+from eos_jax.cli import main
+main()
+"""
+
+
+def early(count: int, folder: Path, chance: random.Random) -> Counts:
+    """SIGTERM and SIGINT in the first two seconds, most of which is spent on importing packages."""
+    codes: Counts = {"signals": count, "interrupted": 0, "ended": 0}
+    for _ in range(count):
+        process = subprocess.Popen(
+            [sys.executable, "-c", EARLY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.05, 2))
+        process.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT]))
+        _, said = process.communicate(timeout=60)
+        # 2: it has just found that there is no such file
+        assert process.returncode in (130, 2), (process.returncode, said)
+        assert len(said.splitlines()) == 1, said
+        codes["interrupted" if process.returncode == 130 else "ended"] += 1
+    return codes
+
+
+def together(count: int, folder: Path, chance: random.Random) -> Counts:
+    """Sweeps in threads, in forked and spawned children, interrupted: those tests, under xdist."""
+    passed = 0
+    for _ in range(count):
+        said = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "", "-p", "no:cacheprovider",
+             "tests/run/test_processes.py"],
+            capture_output=True, text=True, cwd=ROOT,
+        )  # fmt: skip
+        assert said.returncode == 0, said.stdout[-3000:]
+        passed += int(said.stdout.split(" passed")[0].split()[-1])
+    return {"times": count, "passed": passed}
+
+
+def shards(count: int, folder: Path, chance: random.Random) -> Counts:
     """Three shards at once, one killed and started again, one run by two processes."""
     (folder / "c.toml").write_text(KILLED)
     assert done("sweep", folder / "c.toml", "--out", folder / "whole") == 0
@@ -166,29 +222,35 @@ def shards(count: int, folder: Path, chance: random.Random) -> str:
         assert [p.returncode for p in running[1:]] == [0] * 4
         assert digest(out) == digest(folder / "whole")
         shutil.rmtree(out)
-    return f"{count} times four processes on three shards, one of them killed: equal byte for byte"
+    return {"times": count}
 
 
-def dask(count: int, folder: Path, chance: random.Random) -> str:
+def dask(count: int, folder: Path, chance: random.Random) -> Counts:
     """So many tiles on a local cluster of two processes while workers are killed."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
+
+    from eos_jax.run.backends.dask import local_cluster
 
     (folder / "c.toml").write_text(
-        SECONDS.format(tile=64, lanes=64 * count).replace("40_000_000", "4_000_000")
+        SECONDS.format(tile=64, lanes=64 * count).replace("40_000_000", "1_000_000")
     )
     began = time.monotonic()
     assert done("sweep", folder / "c.toml", "--out", folder / "whole") == 0
     alone, deaths = time.monotonic() - began, 0
-    with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=0,
-                      dashboard_address="127.0.0.1:0") as cluster:  # fmt: skip
+    with local_cluster(2 * jax.local_devices()[:1]) as cluster:
         out = folder / "cluster"
         process = command(
             "sweep", folder / "c.toml", "--out", out, "--scheduler", cluster.scheduler_address
         )
         began = time.monotonic()
+        seen = 0
         with Client(cluster) as client:
             while process.poll() is None:
                 time.sleep(chance.uniform(3, 6))
+                tiles_done = len(list((out / "outcome").glob("c/*")))
+                if tiles_done == seen:  # none could be done in this time on a busy machine
+                    continue
+                seen = tiles_done
                 pids = list(client.run(os.getpid, on_error="ignore").values())
                 if pids and process.poll() is None:
                     os.kill(chance.choice(pids), signal.SIGKILL)
@@ -197,8 +259,7 @@ def dask(count: int, folder: Path, chance: random.Random) -> str:
         took = time.monotonic() - began
     assert process.returncode == 0, said
     assert digest(out) == digest(folder / "whole")
-    return f"{count:,} tiles, {deaths} workers killed: complete and equal byte for byte; " \
-        f"{took:.0f} s, {alone:.0f} s in one process without deaths"  # fmt: skip
+    return {"tiles": count, "deaths": deaths, "took": took, "alone": alone}
 
 
 POISON = """
@@ -215,7 +276,7 @@ def compute(work, tile, *rest):
 """
 
 
-def poison(count: int, folder: Path, chance: random.Random) -> str:
+def poison(count: int, folder: Path, chance: random.Random) -> Counts:
     """A tile that kills every worker that takes it is named; the others are done."""
     (folder / "poison.py").write_text(POISON)
     (folder / "c.toml").write_text(
@@ -242,28 +303,25 @@ def poison(count: int, folder: Path, chance: random.Random) -> str:
         assert "tile (64,) to (128,)" in process.stderr, process.stderr[-2000:]
         assert store.pending(out).tolist() == [1]
         shutil.rmtree(out)
-    return f"{count} times: named, the nine others done, exit code 1"
+    return {"times": count}
 
 
-def overhead(count: int, folder: Path, chance: random.Random) -> str:
+def overhead(count: int, folder: Path, chance: random.Random) -> Counts:
     """Tiles of about a second: a local cluster against threads on the same cores."""
     (folder / "c.toml").write_text(SECONDS.format(tile=256, lanes=256 * count))
-    times, work = {}, {}
+    found: Counts = {"tiles": count}
     for name, options in (("threads", []), ("dask", ["--scheduler", "local"])):
         began, worked = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         out = folder / name
         assert done("sweep", folder / "c.toml", "--out", out, *options) == 0
-        times[name] = time.monotonic() - began
-        work[name] = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - worked
-        stamps = sorted(p.stat().st_mtime for p in (out / "outcome" / "c").iterdir())
-        times[f"{name} steady"] = (stamps[-1] - stamps[1]) / (count - 2)
+        found[name] = time.monotonic() - began
+        found[f"{name}_cpu"] = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - worked
+        # from tile to tile once all workers have compiled, and while all still have work
+        stamps = sorted(p.stat().st_mtime for p in (out / "outcome" / "c").iterdir())[4:-3]
+        found[f"{name}_each"] = (stamps[-1] - stamps[0]) / (len(stamps) - 1)
     assert digest(folder / "threads") == digest(folder / "dask")
-    extra = times["dask steady"] / times["threads steady"] - 1
-    return (
-        f"{count} tiles of {times['threads steady'] * 2:.1f} s: {extra:+.1%} a tile once it runs; "
-        f"in all {times['threads']:.0f} s and {times['dask']:.0f} s, of processors "
-        f"{work['threads']:.0f} s and {work['dask']:.0f} s"
-    )
+    found["extra"] = found["dask_each"] / found["threads_each"] - 1
+    return found
 
 
 STREAM = """
@@ -277,7 +335,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.monotonic(
 """
 
 
-def stream(count: int, folder: Path, chance: random.Random) -> str:
+def stream(count: int, folder: Path, chance: random.Random) -> Counts:
     """So many lanes through one process, killed in the middle: memory against that of 10^7."""
 
     def run(lanes, out):
@@ -297,11 +355,11 @@ def stream(count: int, folder: Path, chance: random.Random) -> str:
     assert not len(store.pending(folder / "many"))
     size = sum(p.stat().st_size for p in (folder / "many").rglob("*") if p.is_file())
     assert large < 1.2 * small, (small, large)
-    return f"{opened.outcome.size:,} lanes, killed in the middle and resumed: {large:.0f} MiB, " \
-        f"{small:.0f} MiB at 10^7; {seconds:.0f} s, {size / 2**30:.2f} GiB on disk"  # fmt: skip
+    return {"lanes": opened.outcome.size, "most_large": large, "most_small": small,
+            "took": seconds, "disk": size / 2**30}  # fmt: skip
 
 
-def tiles(count: int, folder: Path, chance: random.Random) -> str:
+def tiles(count: int, folder: Path, chance: random.Random) -> Counts:
     """So many tiles of one lane each: what a tile costs beside its lanes."""
     paper = eos.objectives.scalar_product((2, 2))
     axes = {"x": np.linspace(2, 3, count), "y": 0.4, "eta": 0.2}
@@ -311,39 +369,108 @@ def tiles(count: int, folder: Path, chance: random.Random) -> str:
         eos.sweep(paper, axes, 1, keep=["loss"], out=folder / "tiles", tile=1)
         times.append(time.monotonic() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return f"{count:,} tiles of one lane: {times[0] / count * 1e3:.2f} ms each, " \
-        f"{times[1] / count * 1e3:.3f} ms to see that one is done; {peak:.0f} MiB"  # fmt: skip
+    return {"tiles": count, "each": times[0] / count * 1e3, "seen": times[1] / count * 1e3,
+            "most_peak": peak}  # fmt: skip
 
 
-SOAK = {simulated: 10_000, machine: 1_000, kills: 200, signals: 50, shards: 20, dask: 2_000,
-        poison: 3, overhead: 60, stream: 10**9, tiles: 100_000}  # fmt: skip
+class Portion(NamedTuple):
+    """One kind of fault.
+
+    Attributes:
+      run: (how often, an empty folder, chance) -> counts.
+      count: how often in all.
+      batch: how often at once; what is measured by the clock is one batch.
+      says: how it came out, of the counts of all batches.
+    """
+
+    run: Callable[[int, Path, random.Random], Counts]
+    count: int
+    batch: int
+    says: str
+
+
+PORTIONS = [
+    Portion(simulated, 10_000, 500, "{deaths:,} deaths in {sweeps:,} sweeps, each equal byte for "
+            "byte after it was resumed"),
+    Portion(machine, 1_000, 50, "{histories:,} histories of up to 40 faults, writers, shards, "
+            "checks and resumptions"),
+    Portion(kills, 200, 20, "{killed} killed processes; {sweeps} of {sweeps} sweeps equal byte "
+            "for byte"),
+    Portion(signals, 50, 10, "{signals} signals: {interrupted} interrupted, {ended} had just "
+            "ended; the slowest took {most_seconds:.1f} s"),
+    Portion(early, 100, 20, "{signals} signals: {interrupted} interrupted with one line and exit "
+            "code 130, {ended} had just ended"),
+    Portion(together, 5, 1, "{times} times all of them, {passed} tests passed"),
+    Portion(shards, 20, 5, "{times} times four processes on three shards, one of them killed: "
+            "equal byte for byte"),
+    Portion(dask, 2_000, 2_000, "{tiles:,} tiles, {deaths} workers killed: complete and equal "
+            "byte for byte; {took:.0f} s, {alone:.0f} s in one process without deaths"),
+    Portion(poison, 3, 3, "{times} times: named, the nine others done, exit code 1"),
+    Portion(overhead, 60, 60, "{tiles} tiles: one every {dask_each:.3f} s and every "
+            "{threads_each:.3f} s, {extra:+.1%}; with all beginnings and ends {dask:.0f} s and "
+            "{threads:.0f} s, of processors {dask_cpu:.0f} s and {threads_cpu:.0f} s"),
+    Portion(stream, 10**9, 10**9, "{lanes:,} lanes, killed in the middle and resumed: "
+            "{most_large:.0f} MiB, {most_small:.0f} MiB at 10^7; {took:.0f} s, {disk:.2f} GiB on "
+            "disk"),
+    Portion(tiles, 100_000, 100_000, "{tiles:,} tiles of one lane: {each:.2f} ms each, "
+            "{seen:.3f} ms to see that one is done; {most_peak:.0f} MiB"),
+]  # fmt: skip
 """What is done at length, and how often."""
 
 
 def main(arguments: list[str]) -> None:
-    known = {function.__name__: function for function in SOAK}
-    wanted = {}
-    for text in arguments:
-        name, _, count = text.partition("=")
-        wanted[name] = int(count) if count else SOAK[known[name]]
-    rows = []
-    for name, count in (wanted or {f.__name__: n for f, n in SOAK.items()}).items():
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            result = known[name](count, Path(folder), random.Random(count))
-        rows.append((name, known[name].__doc__.split("\n")[0], result, time.monotonic() - began))
-        print(f"{name}: {result} ({rows[-1][-1]:.0f} s)", flush=True)
-    if not wanted:
-        write(rows)
+    """Do what is not done yet of some portions, or of all."""
+    known = {portion.run.__name__: portion for portion in PORTIONS}
+    wanted = {name: portion.count for name, portion in known.items()}
+    if arguments:
+        pairs = [text.partition("=") for text in arguments]
+        wanted = {name: int(count) if count else wanted[name] for name, _, count in pairs}
+    for name, count in wanted.items():
+        while (done := sum(e["count"] for e in journal() if e["name"] == name)) < count:
+            do(known[name], min(known[name].batch, count - done), seed=done)
+            write(PORTIONS)
 
 
-def write(rows) -> None:
-    """Write docs/soak.md."""
-    lines = ["# Faults at length", "", "Written by `make soak`.", "",
-             f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
-             f"Python {platform.python_version()}.", "",
+def do(portion: Portion, count: int, seed: int) -> None:
+    """Do one batch and say in the journal what came of it."""
+    name, began = portion.run.__name__, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        counts = portion.run(count, Path(folder), random.Random(f"{name} {seed}"))
+    found = {"name": name, "count": count, "counts": counts, "date": f"{datetime.date.today()}",
+             "seconds": time.monotonic() - began, "machine": MACHINE}  # fmt: skip
+    JOURNAL.parent.mkdir(exist_ok=True)
+    with JOURNAL.open("a") as lines:
+        lines.write(json.dumps(found) + "\n")
+    print(f"{name}: {portion.says.format(**counts)} ({found['seconds']:.0f} s)", flush=True)
+
+
+def journal() -> list[dict]:
+    """What was done until now."""
+    return [*map(json.loads, JOURNAL.read_text().splitlines())] if JOURNAL.exists() else []
+
+
+def added(batches: list[Counts]) -> Counts:
+    """Counts of all batches together."""
+    return {
+        name: (max if name.startswith("most_") else sum)(counts[name] for counts in batches)
+        for name in batches[0]
+    }
+
+
+def write(portions: list[Portion]) -> None:
+    """Write docs/soak.md from the journal."""
+    entries = journal()
+    machines = sorted({f"{entry['date']}, {entry['machine']}" for entry in entries})
+    lines = ["# Faults at length", "",
+             "What `make soak` did, one after the other; written by it after each batch.", "",
+             *(f"{machine}.  " for machine in machines), "",
              "| what | how it came out | seconds |", "|---|---|---|"]  # fmt: skip
-    lines += [f"| {what} | {result} | {seconds:.0f} |" for _, what, result, seconds in rows]
+    for portion in portions:
+        mine = [entry for entry in entries if entry["name"] == portion.run.__name__]
+        if mine:
+            what = portion.run.__doc__.split("\n")[0].rstrip(".")
+            result = portion.says.format(**added([entry["counts"] for entry in mine]))
+            lines.append(f"| {what} | {result} | {sum(e['seconds'] for e in mine):.0f} |")
     TABLE.write_text("\n".join(lines) + "\n")
 
 

@@ -12,6 +12,7 @@ import eos_jax as eos
 from eos_jax import config
 
 SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+FIG2B = Path(__file__).parents[1] / "configs" / "fig2b.toml"
 TEXT = """
 steps = 100
 objective = { name = "scalar_product", multiplicities = [2, 2] }
@@ -48,6 +49,24 @@ def test_shipped_configurations_run(path):
 
 def test_configurations_are_shipped():
     assert {"fig2b", "fig7a"} <= {path.stem for path in SHIPPED}
+
+
+def test_an_installed_package_brings_the_examples(monkeypatch, tmp_path):
+    """As the wheel holds them; a file that is there goes first, other folders are others."""
+    examples = tmp_path / "package"
+    examples.mkdir()
+    text = FIG2B.read_text()
+    (examples / "fig2b.toml").write_text(text)
+    monkeypatch.setattr(config, "EXAMPLES", examples)
+    monkeypatch.chdir(tmp_path)
+    assert config.load("configs/fig2b.toml") == config.load(FIG2B)
+    for name in ("fig2b.toml", "configs/fig9z.toml", "other/configs/fig2b.toml", "configs/../x"):
+        with pytest.raises(FileNotFoundError):
+            config.load(name)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "fig2b.toml").write_text(text.replace("steps", "step"))
+    with pytest.raises(ValueError, match="step"):
+        config.load("configs/fig2b.toml")
 
 
 def test_a_configuration_is_the_call_in_python(load):

@@ -11,9 +11,9 @@ import eos_jax
 ROOT = Path(eos_jax.__file__).parent
 
 ROOMS = (
-    "fingerprint", "checks", "files", "registry", "objectives", "curvature", "sample", "measures",
-    "rules", "flows", "machine", "loops", "tangents", "observers", "outcomes", "returns",
-    "simulate", "run", "results", "sweep",
+    "signals", "fingerprint", "checks", "files", "registry", "objectives", "curvature", "sample",
+    "measures", "rules", "flows", "machine", "loops", "tangents", "observers", "outcomes",
+    "returns", "simulate", "run", "results", "sweep",
     "",  # the package itself: what users see of the rooms above
     "analysis", "theory", "plots", "paper", "config", "explorer", "cli", "__main__",
 )  # fmt: skip

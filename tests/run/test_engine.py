@@ -168,3 +168,16 @@ def test_reports_every_lane_once():
     with jax.enable_x64(True):
         plain.run_tile(program(64, 7), starts, 3000, seen.append)
     assert sum(seen) == pytest.approx(X.size)
+
+
+def test_rounds_are_bounded(monkeypatch):
+    """Were lanes never decided, an error would say so; nothing runs for ever."""
+    judge = plain._judge
+
+    def never(*args):
+        lanes, known, decided = judge(*args)
+        return lanes, known, np.zeros_like(decided)
+
+    monkeypatch.setattr(plain, "_judge", never)
+    with pytest.raises(RuntimeError, match="not decided in as many rounds"):
+        run(391, 1)

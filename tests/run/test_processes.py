@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from eos_jax.loops import llvm
 from eos_jax.run.backends import threads
 
 pytestmark = pytest.mark.optimised
+
+ROOT = Path(eos.__file__).parents[1]
 
 X = np.linspace(2.0, 3.6, 40)
 
@@ -108,10 +111,77 @@ def test_an_end_in_the_middle_leaves_the_users_precision(double, error, monkeypa
     assert (sweep(dtype=dtype).outcome != 0).all()  # and the next one runs
 
 
+INTERRUPTED = """
+import os, signal, sys, threading
+import jax
+from tests.run.test_processes import endless, sweep
+
+double = sys.argv[1] == "True"
+jax.config.update("jax_enable_x64", double)
+wanted, found = sweep(), []
+KINDS = ("float64", "float32")
+beside = threading.Thread(target=lambda: found.extend(sweep(dtype=kind) for kind in KINDS * 5))
+beside.start()
+try:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    endless("float32" if double else "float64")
+except KeyboardInterrupt:
+    pass
+else:
+    raise SystemExit("nothing was interrupted")
+beside.join()
+assert jax.config.read("jax_enable_x64") == double
+assert all(one.identical(wanted) for one in [*found[::2], sweep()])
+assert all(one.identical(sweep(dtype="float32")) for one in found[1::2])
+print("as before")
+"""
+
+
+def endless(dtype):
+    """A sweep that nobody waits for the end of."""
+    paper = eos.objectives.scalar_product((2, 2))
+    axes = {"x": X, "y": 0.4, "eta": 0.2}
+    return eos.sweep(paper, axes, 2**31 - 2**16, dtype=dtype, stop=None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_ctrl_c_in_one_thread_leaves_the_other_and_the_users_precision(double):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(double)],
+        capture_output=True, text=True, timeout=500, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "as before\n", done.stderr[-2000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["fork", "forkserver", "spawn"])
+def test_children_of_a_process_that_ran_nothing_sweep(kind):
+    """Two at once; what is forked has to be forked before."""
+    code = (
+        "import multiprocessing\n"
+        "from tests.run.test_processes import _in_a_child, sweep\n"
+        "if __name__ == '__main__':\n"
+        f"    context = multiprocessing.get_context({kind!r})\n"
+        "    place = context.Queue()\n"
+        "    children = [context.Process(target=_in_a_child, args=(place,)) for _ in range(2)]\n"
+        "    [child.start() for child in children]\n"
+        "    found = [place.get(timeout=100) for _ in children]\n"
+        "    [child.join() for child in children]\n"
+        "    assert found == [sweep().loss.values.tobytes()] * 2\n"
+        "    print('alike')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True, text=True, timeout=200, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "alike\n", done.stderr[-2000:]
+
+
 DEAF = """
 import os, signal, sys, threading, time
-from eos_jax import cli
-cli.GRACE = 0.5
+from eos_jax import cli, signals
+signals.GRACE = 0.5
 def deaf(_):
     threading.Timer(0.2, os.kill, (os.getpid(), getattr(signal, sys.argv[1]))).start()
     while True:
@@ -139,3 +209,33 @@ def test_a_signal_that_nobody_heeds_ends_the_process(kind, what, again):
     )
     assert done.returncode == 130 and time.monotonic() - began < 30
     assert done.stderr == f"eos-jax: interrupted; run the same command again to {again}.\n"
+
+
+def started(folder, *command, kind="SIGTERM"):
+    """A process of which a signal is sent while it imports JAX."""
+    (folder / "jax.py").write_text(
+        f"import os, signal, time; os.kill(os.getpid(), signal.{kind}); time.sleep(30)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=60, env=environment
+    )
+
+
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "command", [["-m", "eos_jax"], ["-W", "error", "-m", "eos_jax.cli"], ["eos-jax"]]
+)
+def test_a_signal_while_packages_are_imported(command, kind, tmp_path):
+    if command == ["eos-jax"]:  # as the installed script is
+        (tmp_path / "eos-jax").write_text("from eos_jax.cli import main\nmain()\n")
+        command = [str(tmp_path / "eos-jax")]
+    done = started(tmp_path, *command, "sweep", "a.toml", kind=kind)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "eos-jax: interrupted; run the same command again to go on.\n"
+
+
+def test_signals_are_left_to_programs_that_import_the_package(tmp_path):
+    (tmp_path / "program.py").write_text("import eos_jax")
+    for command in ([str(tmp_path / "program.py")], ["-m", "program"], ["-c", "import eos_jax"]):
+        assert started(tmp_path, *command).returncode == -signal.SIGTERM

@@ -15,7 +15,8 @@ import math
 import os
 import pickle
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +32,10 @@ WAYS = 64
 
 TIMEOUT = 30.0
 """Seconds that a scheduler has to answer in."""
+
+PATIENCE = "24h"
+"""Time that a worker process which died has to start again in; then it would be given up, and with
+the last one the sweep would wait for ever. A busy machine needs more than dask's 15 seconds."""
 
 CLOSING = 10.0
 """Seconds that worker processes have to end in; what they wrote is on the disk."""
@@ -63,7 +68,13 @@ def run(
     import cloudpickle  # comes with dask
 
     payload = cloudpickle.dumps((job, lanes, sink, _circumstances(job)))
-    with _client(address, len(workers)) as client, client.as_current():
+    with _client(address, workers) as client, client.as_current():
+        if not _threads(client):
+            warnings.warn(
+                f"The scheduler at {address} has no workers yet; waiting for one.",
+                UserWarning,
+                stacklevel=4,
+            )
         # kept by the scheduler, so that workers that come later get it too
         plugin = _programs(payload)
         client.register_plugin(plugin)
@@ -120,8 +131,7 @@ def _in_any_order(client, name, ahead) -> Iterator[tuple[Tile, Any, BaseExceptio
     completed = as_completed(first)
     for future in completed:
         tile = under_way.pop(future)
-        error = future.exception()
-        found = None if error is not None else future.result()
+        found, error = _outcome(future)
         room = 2 * max(1, _threads(client)) - len(under_way)
         for _ in range(min(room, 2)):
             for more in submit():
@@ -129,24 +139,30 @@ def _in_any_order(client, name, ahead) -> Iterator[tuple[Tile, Any, BaseExceptio
         yield tile, found, error
 
 
+def _outcome(future) -> tuple[Any, BaseException | None]:
+    """What a tile's sink returned, or the error.
+
+    A result whose worker has died since it was done is computed anew when it is asked for, which
+    may fail.
+    """
+    try:
+        return future.result(), None
+    except Exception as error:
+        return None, error
+
+
 def _threads(client) -> int:
     return sum(client.nthreads().values())
 
 
 @contextlib.contextmanager
-def _client(address, count):
+def _client(address, workers):
     """A client of the scheduler at an address, or of one that is started here with its workers."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with contextlib.ExitStack() as stack:
         if address == "local":
-            # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
-            cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, memory_limit=0,
-                dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-            stack.callback(_close, cluster)
-            address = cluster.scheduler_address
+            address = stack.enter_context(local_cluster(workers)).scheduler_address
         try:
             client = Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -154,10 +170,46 @@ def _client(address, count):
         yield stack.enter_context(client)
 
 
-def _close(cluster) -> None:
-    """End a cluster; it waits for ever for a worker that died and is being started again."""
-    with contextlib.suppress(Exception):
-        cluster.close(timeout=CLOSING)
+@contextlib.contextmanager
+def local_cluster(devices: list[jax.Device]) -> Generator[Any]:
+    """A scheduler in this process, and a worker process with one thread for each device."""
+    import dask
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    here: dict[str, Any] = {"host": "127.0.0.1", "dashboard": False}
+    # processes are spawned: JAX does not survive a fork; a tile bounds what each holds
+    options = {**here, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": PATIENCE}):
+        cluster = SpecCluster(
+            scheduler={
+                "cls": Scheduler,
+                "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:0"},
+            },
+            workers={
+                place: {"cls": Nanny, "options": {**options, "env": _environment(device)}}
+                for place, device in enumerate(devices)
+            },
+            silence_logs=logging.CRITICAL,
+        )
+        try:
+            yield cluster
+        finally:
+            with contextlib.suppress(Exception):
+                # it waits for ever for a worker that died and is being started again
+                cluster.close(timeout=CLOSING)
+
+
+def _environment(device: jax.Device) -> dict[str, str]:
+    """What a worker process sees of the machine: of several GPUs its own."""
+    if device.platform != "gpu":
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    place = device.local_hardware_id
+    return {
+        "CUDA_VISIBLE_DEVICES": visible[place] if visible != [""] else str(place),
+        # this process may hold some of the memory
+        "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+    }
 
 
 def _circumstances(job) -> dict[str, str]:
