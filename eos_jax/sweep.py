@@ -7,7 +7,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,8 +20,7 @@ from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
-from eos_jax.results import labels, provenance, store
-from eos_jax.results.places import Place
+from eos_jax.results import labels, provenance
 from eos_jax.rules import Rule
 from eos_jax.run import backends
 from eos_jax.run.backends import TilesFailed
@@ -30,6 +29,9 @@ from eos_jax.run.estimate import needed_memory, seconds_of_lane
 from eos_jax.run.grid import lanes_of, make_grid, number_of_tiles, tile_shape, tiles
 from eos_jax.run.job import Job, bare_program, bytes_of_lane, default_tile
 from eos_jax.run.job import results as results_of
+
+if TYPE_CHECKING:  # Zarr is imported where something is stored: other sweeps do not wait for it
+    from eos_jax.results.places import Place
 
 DTYPES = ("float64", "float32")
 
@@ -47,7 +49,7 @@ def sweep(
     keep: Sequence[str] | None = None,
     combine: str = "product",
     dtype: str = "float64",
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -155,7 +157,7 @@ def orbits(
     sharpness: str | None = "auto",
     combine: str = "product",
     dtype: str = "float64",
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -235,6 +237,8 @@ def _run(job, words, out, force, tile, devices, progress, engine="auto", backend
         numbers = np.arange(number_of_tiles(shape, block))
         sink = functools.partial(_write_memory, values)
     else:
+        from eos_jax.results import store
+
         block = store.create(out, plan, block, force=force)
         numbers = chosen.share(store.pending(out))
         sink = store.writer(out)
@@ -396,7 +400,7 @@ def outline(
     axes: Mapping[str, Any],
     steps: int,
     *,
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -444,8 +448,11 @@ def outline(
     shape = job.grid.shape
     block = tile_shape(shape, tile or default_tile(job, workers, chosen.ways))
     numbers = np.arange(number_of_tiles(shape, block))
-    if out is not None and (found := store.agreed(out, plan, force)) is not None:
-        block, numbers = found, store.pending(out)
+    if out is not None:
+        from eos_jax.results import store
+
+        if (found := store.agreed(out, plan, force)) is not None:
+            block, numbers = found, store.pending(out)
     left = lanes_of(shape, block, numbers)
     labelled = sum(values.nbytes for _, values, _ in plan.coords.values())
     disk = job.grid.lanes * bytes_of_lane(job) + labelled

@@ -20,7 +20,6 @@ from eos_jax.explorer.lines import as_python
 from eos_jax.explorer.messages import arrays_of, as_json, described, packed
 from eos_jax.objectives import Objective
 from eos_jax.outcomes import DESCRIPTIONS, Outcome
-from eos_jax.results import export
 
 Report = Callable[[float], Any]
 """Called with numbers of lanes as they are done; what it raises stops the work."""
@@ -239,6 +238,8 @@ def picture(context: Context, asked: questions.Sheet, report: Report) -> bytes:
 
 def netcdf(context: Context, asked: questions.Sheet, report: Report) -> bytes:
     """A window as NetCDF."""
+    from eos_jax.results import export
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.nc"
         export.write(dataset_of(context, asked, report), path)

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import eos_jax as eos
 from eos_jax import config, rules
 from eos_jax.config import Configuration, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.answers import Context
 from eos_jax.objectives import Objective
-from eos_jax.results import store
 
 SIDE = 512
 """Pixels along each axis of a window, unless the page asks for another number."""
@@ -142,7 +142,7 @@ def context_of(
     if path is not None and Path(path).is_dir():
         if changes:
             raise ValueError("Option --set changes a configuration; a store is as it is.")
-        dataset = stores.check(store.open_dataset(path))
+        dataset = stores.check(eos.open(path))
         found = stores.system_of(dataset)
         return Context(found or DEFAULT, (), own, dataset, found is not None)
     if path is not None:
