@@ -98,13 +98,17 @@ def test_a_store_is_opened_by_its_path(paper, tmp_path):
         eos.open(tmp_path / "nothing")
 
 
-def test_importing_brings_neither_pictures_nor_closed_forms():
-    """They are imported when first used: start-up is what a command line waits for."""
+def test_what_a_sweep_does_not_need_is_imported_when_first_used():
+    """Pictures, closed forms, storage, optax: start-up is what a command line waits for."""
     code = (
         "import sys, eos_jax as eos\n"
-        "late = ('matplotlib', 'eos_jax.plots', 'eos_jax.theory', 'eos_jax.analysis')\n"
+        "late = ('matplotlib', 'eos_jax.plots', 'eos_jax.theory', 'eos_jax.analysis',\n"
+        "        'zarr', 'optax', 'eos_jax.flows')\n"
+        "eos.sweep(eos.objectives.scalar_product((1, 1)), {'x': 1.0, 'y': 0.5, 'eta': 0.1}, 9)\n"
+        "from eos_jax import config, explorer\n"
+        "explorer.answers.start(explorer.context_of(None))\n"
         "assert not [name for name in late if name in sys.modules]\n"
-        "eos.plots, eos.theory, eos.analysis\n"
+        "eos.plots, eos.theory, eos.analysis, eos.open, eos.rules.adagrad(), eos.flows\n"
         "assert not [name for name in late if name not in sys.modules]\n"
     )
     done = subprocess.run(

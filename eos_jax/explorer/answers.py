@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
-from eos_jax import config, objectives, observers, registry, rules
+from eos_jax import colours, config, objectives, observers, registry, rules
 from eos_jax.config import Configuration, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.lines import as_python
@@ -48,10 +48,12 @@ class Context(NamedTuple):
 
 def start(context: Context) -> dict[str, Any]:
     """What a page needs before it asks anything: the first view, registries, colours, limits."""
-    from eos_jax.plots.style import BESIDE_SHARPNESS, EVEN_ODD, OUTCOME_COLOURS  # brings matplotlib
-
+    first = context.first
     return {
-        "configuration": msgspec.to_builtins(context.first),
+        "configuration": msgspec.to_builtins(first),
+        "system": system(context, questions.System(first.objective, first.rule))
+        if context.computes
+        else None,
         "own": context.own.name if context.own else None,
         "notes": context.notes,
         "objectives": _families(objectives.registry, _small),
@@ -62,13 +64,13 @@ def start(context: Context) -> dict[str, Any]:
                 "code": int(kind),
                 "name": kind.name.lower(),
                 "words": DESCRIPTIONS[kind],
-                "colour": OUTCOME_COLOURS[kind],
-                "quiet": BESIDE_SHARPNESS.get(kind, "#FFFFFF"),
+                "colour": colours.OUTCOME_COLOURS[kind],
+                "quiet": colours.BESIDE_SHARPNESS.get(kind, "#FFFFFF"),
             }
             for kind in Outcome
         ],
-        "palettes": palettes(),
-        "even_odd": EVEN_ODD,
+        "palettes": {kind.name.lower(): colours.shades(kind) for kind in colours.SHADED},
+        "even_odd": colours.EVEN_ODD,
         "limits": {"pixels": questions.PIXELS, "steps": questions.STEPS,
                    "lane_steps": questions.LANE_STEPS, "orbit": LONGEST_ORBIT},
         "store": None if context.store is None else stores.described(context.store),
@@ -77,20 +79,19 @@ def start(context: Context) -> dict[str, Any]:
 
 
 def palettes() -> dict[str, list[str]]:
-    """256 colours for each scale, of maps that colour-blind readers can read."""
+    """256 colours for each scale of values, of maps that colour-blind readers can read.
+
+    The first picture needs none of them, and does not wait for matplotlib.
+    """
     import matplotlib
 
-    from eos_jax.plots.maps import SHADES
     from eos_jax.plots.style import SHARPNESS
 
-    def colours(colour_map):
-        return [matplotlib.colors.to_hex(c) for c in colour_map(np.linspace(0, 1, 256))]
+    def scale(name):
+        found = matplotlib.colormaps[name](np.linspace(0, 1, 256))
+        return [matplotlib.colors.to_hex(colour) for colour in found]
 
-    return {
-        "value": colours(matplotlib.colormaps[SHARPNESS]),
-        "gap": colours(matplotlib.colormaps["cividis"]),
-        **{kind.name.lower(): colours(shades) for kind, shades in SHADES.items()},
-    }
+    return {"value": scale(SHARPNESS), "gap": scale("cividis")}
 
 
 def _families(families, fitting=None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from eos_jax.explorer import views
 from eos_jax.explorer.answers import Context
 from eos_jax.explorer.messages import as_json
 from eos_jax.explorer.server import page
-from eos_jax.explorer.work import QUESTIONS, Left, Work, answered
+from eos_jax.explorer.work import PLAIN, QUESTIONS, Left, Work, answered
 from eos_jax.objectives import Objective
 
 _WIDGET = """
@@ -110,7 +110,7 @@ def widget(context: Context) -> Any:
                 raise Left
 
         try:
-            if name not in ("start", "progress", *QUESTIONS):
+            if name not in (*PLAIN, *QUESTIONS):
                 raise ValueError(f"Questions are {', '.join(QUESTIONS)}.")
             found = answered(context, work, name, question.encode(), stopped)
             made.send({"id": ident}, [found])

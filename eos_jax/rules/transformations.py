@@ -268,7 +268,7 @@ def _check(**given: Any) -> None:
             check_number(name, value, 0, 1 if name in ("b1", "b2") else float("inf"))
 
 
-Build = "Callable[[Mapping[str, Any]], optax.GradientTransformationExtraArgs]"
+Build = Callable[[Mapping[str, Any]], "optax.GradientTransformationExtraArgs"]
 
 
 def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[str, Any], Build]:

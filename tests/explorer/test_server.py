@@ -134,7 +134,10 @@ def test_the_page_learns_every_registered_rule_and_small_objective(client):
         named = {"name": family["name"], **family["examples"][0]}
         status, found = client.ask("system", {"objective": named})
         assert status == 200 and "eta" in found["hyperparameters"]
-    assert {len(palette) for palette in known["palettes"].values()} == {256}
+    assert known["system"] == client.ask("system", {"objective": PAPER})[1]
+    scales = known["palettes"] | client.ask("palettes")[1]
+    assert set(scales) == {"converged", "diverged", "value", "gap"}
+    assert {len(scale) for scale in scales.values()} == {256}
 
 
 # What it refuses ---------------------------------------------------------------------------------
