@@ -63,8 +63,10 @@ def sweep(
       objective: what is descended.
       axes: for each parameter and each hyperparameter of the rule, such as `eta`, a number, or an
         array of shape (n,) (for a parameter that is not a scalar: its shape, or (n,) + its shape).
-        `eos_jax.along` lets several vary along one dimension. Hyperparameters with a default need
-        not be given; a `seed` that is not given is the number of the lane.
+        An entry of a parameter that is an array may have an axis of its own, `W_at_0_2` for
+        W[0, 2], besides the parameter. `eos_jax.along` lets several vary along one dimension.
+        Hyperparameters with a default need not be given; a `seed` that is not given is the number
+        of the lane.
       steps: the horizon: steps at most.
       rule: how a step is taken; gradient descent by default. A function from hyperparameters to an
         optax transformation, such as `optax.adam`, does as well, or a rule's name.
