@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eos_jax.explorer import views
+from eos_jax.explorer import questions, views
 from eos_jax.explorer.answers import Context
 from eos_jax.explorer.messages import as_json
 from eos_jax.explorer.server import page
@@ -62,7 +62,7 @@ def explore(
     Args:
       objective: what is descended.
       axes: as in `sweep`, numbers and arrays: arrays of several values become the ranges that the
-        map begins with. By default every parameter is 0.5 and eta 0.1, the first two varied.
+        map begins with. By default eta is 0.1, scalars are 0.5, and the first two are varied.
       steps: the horizon.
       rule: a registered rule, or its name; gradient descent by default.
 
@@ -80,7 +80,7 @@ def explore(
       >>> eos.explore(obj, axes)  # doctest: +SKIP
     """
     if axes is None:
-        axes = {**dict.fromkeys(objective.parameters, 0.5), "eta": 0.1}
+        axes = {**questions.starts(objective), "eta": 0.1}
     configuration = views.of_arrays(objective, dict(axes), steps, rule)
     return widget(Context(*views.first(configuration, objective), objective))
 

@@ -124,6 +124,7 @@ def system_of(dataset: xr.Dataset) -> Configuration | None:
             for key in ("objective", "rule")
         )
         axes = {n: float(dataset[n].values.ravel()[0]) for n in recorded["axes"] if n in dataset}
+        axes |= {n: dataset[f"{n}_start"].values.tolist() for n in recorded["axes"] if n not in axes}
         stop = recorded["stop"] or False
         asked = {"steps": recorded["steps"], "axes": axes, "objective": objective,
                  "rule": rule, "dtype": recorded["dtype"], "stop": stop}  # fmt: skip

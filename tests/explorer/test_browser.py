@@ -349,6 +349,29 @@ def test_another_objective(page, name):
     assert_shows_its_sweep(page)
 
 
+def test_an_entry_of_a_matrix_is_chosen_as_an_axis(page):
+    """By name; what it was stays where it was left, and the page goes on from there."""
+    page.field("pixels").select_option("128")
+    page.idle()
+    page.look("resystem(E, {objective: {name: 'uv_model', width: 2, target: 2}})")
+    page.until("document.querySelector('#explorer').explorer.S.c.objective.name === 'uv_model'")
+    page.idle()
+    page.field("across").select_option("v_at_1")
+    page.idle()
+    page.field("up").select_option("u_at_0")
+    page.idle()
+    assert page.said() == "" and page.field("across").locator("option:checked").inner_text() == "v[1]"
+    asked = page.configuration()
+    assert list(asked.axes)[:2] == ["v_at_1", "u_at_0"] and len(asked.axes["u"]) == 2
+    assert_shows_its_sweep(page)
+    page.field("across").select_option("eta")
+    page.idle()
+    middle = (asked.axes["v_at_1"].start + asked.axes["v_at_1"].stop) / 2
+    after = page.configuration().axes
+    assert "v_at_1" not in after and after["v"][1] == pytest.approx(middle, rel=1e-5)
+    assert after["v"][0] == asked.axes["v"][0]
+
+
 def test_an_address_shows_the_same_view_again(page, browser, server):
     page.tab.mouse.move(*page.at(0.5, 0.5))
     page.tab.mouse.wheel(0, -300)
