@@ -16,10 +16,14 @@ _WIDGET = """
 const style = %(style)s, markup = %(markup)s;
 async function render({ model, el }) {
   const root = document.createElement("div"), look = document.createElement("style");
+  const host = document.createElement("div");
   look.textContent = style;
   root.className = "eos cell";
   root.innerHTML = markup;
-  el.append(look, root);
+  // a tree of its own: no style of the notebook comes in, and its keys are not the notebook's
+  host.attachShadow({ mode: "open" }).append(look, root);
+  host.dataset.lmSuppressShortcuts = "true";
+  el.append(host);
   const waiting = new Map();
   let number = 0;
   model.on("msg:custom", ({ id, error }, buffers) => {

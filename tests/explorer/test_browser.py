@@ -497,8 +497,12 @@ WIDGET = """async (text) => {
   } };
   const el = document.body.appendChild(document.createElement('div'));
   await widget.render({ model, el });
-  el.firstElementChild.nextElementSibling.id = 'explorer';
+  const root = el.firstElementChild.shadowRoot.querySelector('.eos');
+  const stand_in = document.body.appendChild(document.createElement('i'));
+  stand_in.id = 'explorer';
+  Object.defineProperty(stand_in, 'explorer', { get: () => root.explorer });
 }"""
+NOTEBOOK = "<!doctype html><style>.orbit, .bar {position: absolute} section {display: none}</style>"
 
 
 def test_the_widget_shows_the_same(browser):
@@ -511,12 +515,17 @@ def test_the_widget_shows_the_same(browser):
 
     page = Page(browser.new_page(viewport=SIZE), "about:blank")
     page.tab.expose_function("answer", answer)
-    page.tab.set_content("<!doctype html><body></body>")
+    page.tab.set_content(NOTEBOOK)  # whose styles are its own affair
     page.tab.evaluate(WIDGET, notebook.module())
     page.until("!!document.querySelector('#explorer').explorer")
     page.idle()
     expected = eos.sweep(**config.arguments(VIEW))
     np.testing.assert_array_equal(page.picture()["steps"], expected.steps.values.ravel())
+    for part in (".orbit", ".bar", "section"):
+        look = page.tab.locator(f".eos {part}").first.evaluate(
+            "node => { const s = getComputedStyle(node); return [s.position, s.display]; }"
+        )
+        assert look[0] == "static" and look[1] != "none", part
     page.tab.locator("[data-part=stage]").click()  # in its middle
     page.until("!!document.querySelector('#explorer').explorer.orbit")
     lane = expected.sel(**page.look("E.S.start"))
