@@ -48,7 +48,8 @@ def deep_linear_network(
       >>> import eos_jax as eos
       >>> obj = eos.objectives.deep_linear_network((2, 1, 2), singular_values=(2.0, 1.0))
       >>> obj
-      Objective(deep_linear_network(sizes=(2, 1, 2), singular_values=(2.0, 1.0)): W1 (1, 2), W2 (2, 1))
+      Objective(deep_linear_network(sizes=(2, 1, 2), singular_values=(2.0, 1.0)): W1 (1, 2),
+      W2 (2, 1))
       >>> obj.floor
       0.5
 

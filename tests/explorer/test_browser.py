@@ -360,7 +360,8 @@ def test_an_entry_of_a_matrix_is_chosen_as_an_axis(page):
     page.idle()
     page.field("up").select_option("u_at_0")
     page.idle()
-    assert page.said() == "" and page.field("across").locator("option:checked").inner_text() == "v[1]"
+    assert page.said() == ""
+    assert page.field("across").locator("option:checked").inner_text() == "v[1]"
     asked = page.configuration()
     assert list(asked.axes)[:2] == ["v_at_1", "u_at_0"] and len(asked.axes["u"]) == 2
     assert_shows_its_sweep(page)

@@ -147,8 +147,8 @@ def test_entries_of_matrices_are_axes(client):
     _, system = client.ask("system", {"objective": named})
     assert system["parameters"] == {"W1": [2, 1], "W2": [1, 2]}
     begin = system["starts"]
-    asked = {"steps": 300, "objective": named,
-             "axes": {"W1_at_1_0": Range(-1, 1, 9), "eta": Range(0.1, 0.6, 7), **begin}}  # fmt: skip
+    ranges = {"W1_at_1_0": Range(-1, 1, 9), "eta": Range(0.1, 0.6, 7)}
+    asked = {"steps": 300, "objective": named, "axes": {**ranges, **begin}}
     head, data = client.window(asked)
     objective = eos.objectives.make(**named)
     axes = {"W1_at_1_0": np.linspace(-1, 1, 9), "eta": np.linspace(0.1, 0.6, 7), **begin}
