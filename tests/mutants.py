@@ -944,8 +944,9 @@ MUTANTS = (
         "whole[(slice(None), *index[::-1])]", (), ("tests/run/test_grid.py",),
     ),
     Mutant(
-        "entries_not_moved_by_an_ulp", "analysis/trust.py", "if name in system.rule.hyperparameters",
-        "if name not in system.objective.parameters", (), ("tests/analysis/test_trust.py",),
+        "entries_not_moved_by_an_ulp", "analysis/trust.py",
+        "if name in system.rule.hyperparameters", "if name not in system.objective.parameters", (),
+        ("tests/analysis/test_trust.py",),
     ),
     Mutant(
         "shape_of_entries", "objectives/own.py", 'getattr(shape, "shape", shape)', "shape", (),

@@ -241,7 +241,7 @@ def check_objective(objective: Objective) -> Objective:
 
 
 def starts(objective: Objective) -> dict[str, Any]:
-    """A start to begin with: scalars 0.5; entries of arrays differ, lest they move as one.
+    """A start to begin with: scalars 0.5; arrays as layers are, lest their entries move as one.
 
     Args:
       objective: any.
@@ -256,7 +256,7 @@ def starts(objective: Objective) -> dict[str, Any]:
     """
     random = np.random.default_rng(0)
     return {
-        name: random.normal(size=shape).round(2).tolist() if shape else 0.5
+        name: (random.normal(size=shape) / shape[-1] ** 0.5).round(2).tolist() if shape else 0.5
         for name, shape in zip(objective.parameters, objective.shapes)
     }
 
