@@ -16,7 +16,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import config, explorer
 from eos_jax.config import Configuration, Range
-from eos_jax.explorer import notebook, views, work
+from eos_jax.explorer import notebook, questions, views, work
 from eos_jax.outcomes import Outcome
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -371,6 +371,8 @@ def test_an_entry_of_a_matrix_is_chosen_as_an_axis(page):
     after = page.configuration().axes
     assert "v_at_1" not in after and after["v"][1] == pytest.approx(middle, rel=1e-5)
     assert after["v"][0] == asked.axes["v"][0]
+    begin = questions.starts(eos.objectives.uv_model(2, target=2))
+    assert page.look("E.system.starts") == begin and asked.steps == 1000
 
 
 def test_an_address_shows_the_same_view_again(page, browser, server):
