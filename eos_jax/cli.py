@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import gc
 import importlib.machinery
 import inspect
 import io
@@ -501,7 +502,9 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
       arguments: the command line without the program's name; by default the process's own.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        arguments = sys.argv[1:]
+        gc.freeze()  # imports stay: no later collection looks at them, nor the process's end
     set_process_flags()
     try:
         with signals.heeded(arguments):

@@ -37,6 +37,10 @@ class Range(msgspec.Struct, forbid_unknown_fields=True):
     spacing: Literal["linear", "log"] = "linear"
 
 
+Values = list[float | list[float | list[float]]]
+"""Numbers: of an axis, or a start of a parameter that is an array, row by row."""
+
+
 class Deciding(msgspec.Struct, forbid_unknown_fields=True):
     """When a lane is decided; see `eos_jax.Stop`."""
 
@@ -51,7 +55,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
       steps: the horizon.
-      axes: for each parameter and hyperparameter a range, a list or a number.
+      axes: for each parameter and hyperparameter a range, a list or a number; a parameter that is
+        an array is a list of its rows, and its entries may be axes, such as `W_at_0_2`.
       objective: `name` of a registered family and its settings; absent where the command names
         a user's own function.
       rule: `name` of a rule and its settings; gradient descent by default.
@@ -68,7 +73,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     steps: int
-    axes: dict[str, Range | list[float] | float]
+    axes: dict[str, Range | Values | float]
     objective: dict[str, Any] | None = None
     rule: dict[str, Any] | None = None
     stop: Deciding | bool = True
@@ -213,13 +218,13 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
 
 def _fits_axis(value) -> bool:
     try:
-        msgspec.convert(value, Range | list[float] | float)
+        msgspec.convert(value, Range | Values | float)
         return True
     except msgspec.ValidationError:
         return False
 
 
-def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | float:
+def axis_values(name: str, axis: Range | Values | float) -> np.ndarray | float:
     """The numbers of one axis."""
     if name == "seed" and not isinstance(axis, Range):
         whole = np.asarray(axis).astype(np.int64)

@@ -83,6 +83,20 @@ def recorded(value: Any) -> Any:
     return f"sha256:{fingerprint.of_arrays({'': value})}" if is_array(value) else value
 
 
+def in_words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as a reader sees them: what was not given is left out, arrays are their shapes.
+
+    Example:
+      >>> in_words({"sizes": (2, 1), "label": None, "data": np.ones((3, 2))})
+      ['sizes=(2, 1)', 'data=array of (3, 2)']
+    """
+    return [
+        f"{name}={f'array of {value.shape}' if is_array(value) else repr(value)}"
+        for name, value in settings.items()
+        if value is not None
+    ]
+
+
 def is_array(value: Any) -> bool:
     """Whether a setting is an array, of NumPy or of JAX."""
     return isinstance(value, np.ndarray | jax.Array)

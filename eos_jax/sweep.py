@@ -7,7 +7,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,8 +20,7 @@ from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
-from eos_jax.results import labels, provenance, store
-from eos_jax.results.places import Place
+from eos_jax.results import labels, provenance
 from eos_jax.rules import Rule
 from eos_jax.run import backends
 from eos_jax.run.backends import TilesFailed
@@ -30,6 +29,9 @@ from eos_jax.run.estimate import needed_memory, seconds_of_lane
 from eos_jax.run.grid import lanes_of, make_grid, number_of_tiles, tile_shape, tiles
 from eos_jax.run.job import Job, bare_program, bytes_of_lane, default_tile
 from eos_jax.run.job import results as results_of
+
+if TYPE_CHECKING:  # Zarr is imported where something is stored: other sweeps do not wait for it
+    from eos_jax.results.places import Place
 
 DTYPES = ("float64", "float32")
 
@@ -47,7 +49,7 @@ def sweep(
     keep: Sequence[str] | None = None,
     combine: str = "product",
     dtype: str = "float64",
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -61,8 +63,10 @@ def sweep(
       objective: what is descended.
       axes: for each parameter and each hyperparameter of the rule, such as `eta`, a number, or an
         array of shape (n,) (for a parameter that is not a scalar: its shape, or (n,) + its shape).
-        `eos_jax.along` lets several vary along one dimension. Hyperparameters with a default need
-        not be given; a `seed` that is not given is the number of the lane.
+        An entry of a parameter that is an array may have an axis of its own, `W_at_0_2` for
+        W[0, 2], besides the parameter. `eos_jax.along` lets several vary along one dimension.
+        Hyperparameters with a default need not be given; a `seed` that is not given is the number
+        of the lane.
       steps: the horizon: steps at most.
       rule: how a step is taken; gradient descent by default. A function from hyperparameters to an
         optax transformation, such as `optax.adam`, does as well, or a rule's name.
@@ -155,7 +159,7 @@ def orbits(
     sharpness: str | None = "auto",
     combine: str = "product",
     dtype: str = "float64",
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -236,6 +240,8 @@ def _run(job, words, out, force, tile, devices, progress, engine="auto", backend
         numbers = np.arange(number_of_tiles(shape, block))
         sink = functools.partial(_write_memory, values)
     else:
+        from eos_jax.results import store
+
         block = store.create(out, plan, block, force=force)
         numbers = chosen.share(store.pending(out))
         sink = store.writer(out)
@@ -397,7 +403,7 @@ def outline(
     axes: Mapping[str, Any],
     steps: int,
     *,
-    out: Place | None = None,
+    out: "Place | None" = None,
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -446,8 +452,11 @@ def outline(
     shape = job.grid.shape
     block = tile_shape(shape, tile or default_tile(job, workers, chosen.ways))
     numbers = np.arange(number_of_tiles(shape, block))
-    if out is not None and (found := store.agreed(out, plan, force)) is not None:
-        block, numbers = found, store.pending(out)
+    if out is not None:
+        from eos_jax.results import store
+
+        if (found := store.agreed(out, plan, force)) is not None:
+            block, numbers = found, store.pending(out)
     left = lanes_of(shape, block, numbers)
     labelled = sum(values.nbytes for _, values, _ in plan.coords.values())
     disk = job.grid.lanes * bytes_of_lane(job) + labelled

@@ -6,7 +6,8 @@ Adam at a constant step on x^4/4: where it converges linearly, over its two deca
 
 Run:  python scripts/adam_phases.py
 
-Where it does, |x| falls by b2^(1/4) a step whatever b1 is: gradient descent falls like t^(-1/2).
+Where it does, the modulus of x falls by b2^(1/4) a step whatever b1 is; gradient descent falls like
+t^(-1/2). Dashed: b1 = b2.
 
 Source: Bai et al., arXiv 2603.09581, 2026; the rate derived.
 """
@@ -43,4 +44,5 @@ print(
     f"predicted, within 1 %; for {below:.1%} of all it is so exactly where b1 < b2"
 )
 figure = plots.draw(last, variable="rate", limits=(0.5, 1.5), title="Adam on x^4/4, eta = 0.01")
+figure.axes[0].plot([0, 1], [0, 1], "k--", lw=0.8, scalex=False, scaley=False)
 plots.save(figure, "adam_phases.png")

@@ -27,8 +27,7 @@ def network(W1, b1, W2, X, y):
     return ((jnp.tanh(X @ W1 + b1) @ W2 - y) ** 2).mean()
 
 
-shapes = {name: value.shape for name, value in start.items()}
-objective = eos.objectives.from_function(network, shapes=shapes, data={"X": X, "y": y})
+objective = eos.objectives.from_function(network, shapes=start, data={"X": X, "y": y})
 dataset = eos.orbits(objective, {**start, "eta": [0.1, 0.3]}, 3_000, every=3,
                      record=["loss", "sharpness", "threshold"])  # fmt: skip
 

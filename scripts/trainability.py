@@ -24,8 +24,7 @@ def two_layers(W1, W2, X, y):
     return jnp.mean((jnp.tanh(X @ W1) @ W2 - y) ** 2)
 
 
-shapes = {name: value.shape for name, value in start.items()}
-objective = eos.objectives.from_function(two_layers, shapes=shapes, data={"X": X, "y": y})
+objective = eos.objectives.from_function(two_layers, shapes=start, data={"X": X, "y": y})
 axes = {**start, "eta_W1": np.geomspace(1e-1, 1e2, 256), "eta_W2": np.geomspace(2e-2, 2, 256)}
 rule = eos.rules.gradient_descent(parameters=("W1", "W2"))
 # without the sharpness, which would cost more than all else, nothing is called converged

@@ -24,7 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "mutants.md"
 NOBODY, NOT_RUN = "nobody", "not run"
-UNSAID = ("results/", "run/", "explorer/", "config.py", "signals.py")
+UNSAID = ("results/", "run/", "explorer/", "config.py", "signals.py", "colours.py")
 """Rooms of stores, processes and pages: of an error there no claim of mathematics knows."""
 
 
@@ -959,6 +959,27 @@ MUTANTS = (
     Mutant(
         "toml_without_spacing", "config.py", 'axis["spacing"] == "linear"', 'axis["spacing"]', (),
         ("tests/explorer/test_views.py",),
+    ),
+    Mutant(
+        "track_of_another_entry", "explorer/answers.py", "[:, *i] for n", "[:, *i[::-1]] for n", (),
+        ("tests/explorer/test_server.py",),
+    ),
+    Mutant(
+        "entry_put_elsewhere", "run/grid.py", "whole[(slice(None), *index)]",
+        "whole[(slice(None), *index[::-1])]", (), ("tests/run/test_grid.py",),
+    ),
+    Mutant(
+        "entries_not_moved_by_an_ulp", "analysis/trust.py",
+        "if name in system.rule.hyperparameters", "if name not in system.objective.parameters", (),
+        ("tests/analysis/test_trust.py",),
+    ),
+    Mutant(
+        "shape_of_entries", "objectives/own.py", 'getattr(shape, "shape", shape)', "shape", (),
+        ("tests/objectives/test_own.py",),
+    ),
+    Mutant(
+        "slow_fates_light", "colours.py", "np.linspace(_LIGHTEST, _DARKEST",
+        "np.linspace(_DARKEST, _LIGHTEST", (), ("tests/test_colours.py",),
     ),
 )  # fmt: skip
 

@@ -13,13 +13,17 @@ ROOT = Path(eos_jax.__file__).parent
 ROOMS = (
     "signals", "fingerprint", "checks", "files", "registry", "objectives", "curvature", "sample",
     "measures", "rules", "flows", "machine", "loops", "tangents", "observers", "outcomes",
+    "colours",
     "returns", "simulate", "run", "results", "sweep",
     "",  # the package itself: what users see of the rooms above
     "analysis", "theory", "plots", "paper", "config", "explorer", "cli", "__main__",
 )  # fmt: skip
 """From above to below; data walk through them in this order."""
 
-FOR_TYPES_ONLY = {("sample", "rules")}  # a sample holds its rule, a rule reads samples
+FOR_TYPES_ONLY = {
+    ("sample", "rules"),  # a sample holds its rule, a rule reads samples
+    *(("", room) for room in ("analysis", "explorer", "flows", "plots", "theory")),  # when used
+}
 
 
 def modules():

@@ -75,6 +75,26 @@ def test_public_functions_say_their_types(place, name):
             assert argument.annotation is not argument.empty, (name, argument.name)
 
 
+def test_representations_are_short_and_say_what_there_is():
+    def network(W, a, X, y):
+        return ((X @ W @ a - y) ** 2).mean()
+
+    data = {"X": np.ones((20, 3)), "y": np.ones(20)}
+    own = eos.objectives.from_function(network, shapes={"W": (3, 4), "a": (4,)}, data=data)
+    assert repr(own) == "Objective(network: W (3, 4), a (4,); data X (20, 3), y (20,))"
+    assert repr(eos.rules.gradient_descent()) == "Rule(gradient_descent: eta)"
+    assert repr(eos.observers.maximum("loss")) == "Observer(maximum: largest loss)"
+    assert repr(eos.observers.final_point()) == "Observer(final_point)"
+    balanced = eos.objectives.scalar_product((4,))
+    (flip,) = eos.analysis.cascade(balanced, {"x": 1.0}, 0.45, count=1)
+    assert repr(flip) == "Bifurcation(flip at 0.5, period 1: x 1.0)"
+    found = eos.analysis.cycles(balanced, {"x": [0.9, 1.1]}, {"eta": 0.4}, period=1)
+    assert repr(found) == "Cycles(2 of 2 found; periods 1)"
+    makers = [*eos.objectives.registry.values(), *eos.rules.registry.values()]
+    for text in (repr(family.make(**given)) for family in makers for given in family.examples):
+        assert len(text) < 240 and "\n" not in text and "None" not in text
+
+
 def test_what_is_not_there_is_said():
     with pytest.raises(AttributeError, match="'eos_jax' has no attribute 'sweeep'"):
         eos.sweeep  # noqa: B018
@@ -98,13 +118,17 @@ def test_a_store_is_opened_by_its_path(paper, tmp_path):
         eos.open(tmp_path / "nothing")
 
 
-def test_importing_brings_neither_pictures_nor_closed_forms():
-    """They are imported when first used: start-up is what a command line waits for."""
+def test_what_a_sweep_does_not_need_is_imported_when_first_used():
+    """Pictures, closed forms, storage, optax: start-up is what a command line waits for."""
     code = (
         "import sys, eos_jax as eos\n"
-        "late = ('matplotlib', 'eos_jax.plots', 'eos_jax.theory', 'eos_jax.analysis')\n"
+        "late = ('matplotlib', 'eos_jax.plots', 'eos_jax.theory', 'eos_jax.analysis',\n"
+        "        'zarr', 'optax', 'eos_jax.flows')\n"
+        "eos.sweep(eos.objectives.scalar_product((1, 1)), {'x': 1.0, 'y': 0.5, 'eta': 0.1}, 9)\n"
+        "from eos_jax import config, explorer\n"
+        "explorer.answers.start(explorer.context_of(None))\n"
         "assert not [name for name in late if name in sys.modules]\n"
-        "eos.plots, eos.theory, eos.analysis\n"
+        "eos.plots, eos.theory, eos.analysis, eos.open, eos.rules.adagrad(), eos.flows\n"
         "assert not [name for name in late if name not in sys.modules]\n"
     )
     done = subprocess.run(

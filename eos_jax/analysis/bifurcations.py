@@ -59,6 +59,11 @@ class Bifurcation(NamedTuple):
     angle: float = math.nan
     state: Any = ()
 
+    def __repr__(self) -> str:
+        """Kind, place, period and a point of the cycle."""
+        point = ", ".join(f"{n} {np.round(v, 6).tolist()}" for n, v in self.point.items())
+        return f"Bifurcation({self.kind} at {self.parameter:.9g}, period {self.period}: {point})"
+
     @property
     def found(self) -> bool:
         """Whether there is one."""
@@ -496,6 +501,15 @@ class Branch(NamedTuple):
     end: str
     free: str = "eta"
     period: int = 1
+
+    def __repr__(self) -> str:
+        """Its period, length and ends, what is on it, and why it ends."""
+        ends = f"{self.free} {self.parameter[0]:.6g} to {self.parameter[-1]:.6g}"
+        special = ", ".join(point.kind for point in self.special) or "no bifurcation"
+        return (
+            f"Branch(period {self.period}, {len(self.parameter)} points, {ends}; {special}; "
+            f"{self.end})"
+        )
 
     @property
     def stable(self) -> np.ndarray:

@@ -48,6 +48,11 @@ class Cycles(NamedTuple):
     residual: np.ndarray
     state: Any = ()
 
+    def __repr__(self) -> str:
+        """How many were looked for and found, and their periods."""
+        periods = ", ".join(map(str, np.unique(self.period[self.found]))) or "none"
+        return f"Cycles({self.found.sum()} of {self.found.size} found; periods {periods})"
+
     @property
     def stable(self) -> np.ndarray:
         """Whether a cycle attracts: no multiplier outside the unit circle."""

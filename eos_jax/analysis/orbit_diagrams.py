@@ -237,16 +237,7 @@ def _starts(job: Job, tile: grids.Tile, chosen: Any = slice(None)) -> dict[str, 
     """The starts of chosen lanes of a tile; of a large grid only those are made."""
     if isinstance(chosen, slice):
         return grids.starts(job.grid, tile, job.rule.hyperparameters)
-    found = {}
-    places = dict(zip(job.grid.dims, np.unravel_index(chosen, job.grid.shape)))
-    for name, value in job.grid.values.items():
-        if name in job.grid.along:
-            found[name] = value[places[job.grid.along[name]]]
-        else:
-            found[name] = np.broadcast_to(value, (len(chosen), *value.shape))
-    if "seed" in job.rule.hyperparameters and "seed" not in found:
-        found["seed"] = chosen.astype(np.uint32)
-    return found
+    return grids.starts_of(job.grid, chosen, job.rule.hyperparameters)
 
 
 def _split(work: _Work, starts: Mapping[str, Any]) -> tuple[dict, dict]:

@@ -132,7 +132,7 @@ def _further(system, axes, dtype):
     """Axes with every start one unit in the last place further."""
 
     def moved(name, given):
-        if name not in system.objective.parameters:
+        if name in system.rule.hyperparameters:
             return given
         if isinstance(given, Along):
             return given._replace(values=moved(name, given.values))

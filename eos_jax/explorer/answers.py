@@ -13,14 +13,14 @@ import numpy as np
 import xarray as xr
 
 import eos_jax as eos
-from eos_jax import config, objectives, observers, registry, rules
+from eos_jax import colours, config, objectives, observers, registry, rules
 from eos_jax.config import Configuration, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.lines import as_python
 from eos_jax.explorer.messages import arrays_of, as_json, described, packed
 from eos_jax.objectives import Objective
 from eos_jax.outcomes import DESCRIPTIONS, Outcome
-from eos_jax.results import export
+from eos_jax.run.grid import entry_of
 
 Report = Callable[[float], Any]
 """Called with numbers of lanes as they are done; what it raises stops the work."""
@@ -49,10 +49,12 @@ class Context(NamedTuple):
 
 def start(context: Context) -> dict[str, Any]:
     """What a page needs before it asks anything: the first view, registries, colours, limits."""
-    from eos_jax.plots.style import BESIDE_SHARPNESS, EVEN_ODD, OUTCOME_COLOURS  # brings matplotlib
-
+    first = context.first
     return {
-        "configuration": msgspec.to_builtins(context.first),
+        "configuration": msgspec.to_builtins(first),
+        "system": system(context, questions.System(first.objective, first.rule))
+        if context.computes
+        else None,
         "own": context.own.name if context.own else None,
         "notes": context.notes,
         "objectives": _families(objectives.registry, _small),
@@ -63,35 +65,35 @@ def start(context: Context) -> dict[str, Any]:
                 "code": int(kind),
                 "name": kind.name.lower(),
                 "words": DESCRIPTIONS[kind],
-                "colour": OUTCOME_COLOURS[kind],
-                "quiet": BESIDE_SHARPNESS.get(kind, "#FFFFFF"),
+                "colour": colours.OUTCOME_COLOURS[kind],
+                "quiet": colours.BESIDE_SHARPNESS.get(kind, "#FFFFFF"),
             }
             for kind in Outcome
         ],
-        "palettes": palettes(),
-        "even_odd": EVEN_ODD,
+        "palettes": {kind.name.lower(): colours.shades(kind) for kind in colours.SHADED},
+        "even_odd": colours.EVEN_ODD,
         "limits": {"pixels": questions.PIXELS, "steps": questions.STEPS,
-                   "lane_steps": questions.LANE_STEPS, "orbit": LONGEST_ORBIT},
+                   "lane_steps": questions.LANE_STEPS, "orbit": LONGEST_ORBIT,
+                   "dimension": questions.DIMENSION},
         "store": None if context.store is None else stores.described(context.store),
         "computes": context.computes,
     }  # fmt: skip
 
 
 def palettes() -> dict[str, list[str]]:
-    """256 colours for each scale, of maps that colour-blind readers can read."""
+    """256 colours for each scale of values, of maps that colour-blind readers can read.
+
+    The first picture needs none of them, and does not wait for matplotlib.
+    """
     import matplotlib
 
-    from eos_jax.plots.maps import SHADES
     from eos_jax.plots.style import SHARPNESS
 
-    def colours(colour_map):
-        return [matplotlib.colors.to_hex(c) for c in colour_map(np.linspace(0, 1, 256))]
+    def scale(name):
+        found = matplotlib.colormaps[name](np.linspace(0, 1, 256))
+        return [matplotlib.colors.to_hex(colour) for colour in found]
 
-    return {
-        "value": colours(matplotlib.colormaps[SHARPNESS]),
-        "gap": colours(matplotlib.colormaps["cividis"]),
-        **{kind.name.lower(): colours(shades) for kind, shades in SHADES.items()},
-    }
+    return {"value": scale(SHARPNESS), "gap": scale("cividis")}
 
 
 def _families(families, fitting=None) -> list[dict[str, Any]]:
@@ -111,12 +113,12 @@ def _families(families, fitting=None) -> list[dict[str, Any]]:
 
 
 def _small(objective) -> bool:
-    """Whether starts can be written as numbers and lists of them."""
+    """Whether a page can show it."""
     try:
         questions.check_objective(objective)
     except ValueError:
         return False
-    return all(len(shape) < 2 for shape in objective.shapes)
+    return True
 
 
 def _records() -> list[dict[str, Any]]:
@@ -137,12 +139,13 @@ def _records() -> list[dict[str, Any]]:
 
 
 def system(context: Context, asked: questions.System) -> dict[str, Any]:
-    """Parameters, hyperparameters and their defaults of an objective and a rule."""
+    """Parameters, hyperparameters, their defaults and a start, of an objective and a rule."""
     objective = questions.objective_of(asked.objective, context.own)
     rule = questions.rule_of(asked.rule)
     return {
         "objective": repr(objective),
         "parameters": dict(zip(objective.parameters, objective.shapes)),
+        "starts": questions.starts(objective),
         "rule": repr(rule),
         "remark": rule.remark,
         "hyperparameters": {n: rule.defaults.get(n) for n in rule.hyperparameters},
@@ -191,7 +194,10 @@ def orbit(context: Context, asked: questions.Orbit, report: Report) -> dict[str,
     same = {n: given[n] for n in ("objective", "axes", "rule", "sharpness", "dtype")}
     whole = eos.orbits(**same, steps=horizon, progress=False).isel(step=slice(0, shown))
     names = [n for n in whole.data_vars if whole[n].dims == ("step",)]
-    end = {n: whole[f"{n}_orbit"].values[-1] for n in given["objective"].parameters}
+    objective = given["objective"]
+    entries = {n: at for n in given["axes"] if (at := entry_of(objective, n)) is not None}
+    tracks = {f"{n}_orbit": whole[f"{p}_orbit"][:, *i] for n, (p, i) in entries.items()}
+    end = {n: whole[f"{n}_orbit"].values[-1] for n in objective.parameters}
     final = {n: fate[f"{n}_final"].values for n in end if f"{n}_final" in fate}
     return {
         "outcome": int(fate.outcome),
@@ -200,7 +206,10 @@ def orbit(context: Context, asked: questions.Orbit, report: Report) -> dict[str,
         "judged": "curvature" if "curvature" in whole else "sharpness",
         "parts": shown > decided and any(not _close(end[n], final[n]) for n in final),
         "fate": {str(n): v.values.tolist() for n, v in fate.data_vars.items() if not v.dims},
-        "orbit": {str(n): whole[n].values.astype(float).tolist() for n in names},
+        "orbit": {
+            str(n): values.values.astype(float).tolist()
+            for n, values in ({n: whole[n] for n in names} | tracks).items()
+        },
         "remark": fate.attrs.get("rule_remark"),
     }
 
@@ -239,6 +248,8 @@ def picture(context: Context, asked: questions.Sheet, report: Report) -> bytes:
 
 def netcdf(context: Context, asked: questions.Sheet, report: Report) -> bytes:
     """A window as NetCDF."""
+    from eos_jax.results import export
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.nc"
         export.write(dataset_of(context, asked, report), path)

@@ -5,21 +5,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eos_jax.explorer import views
+from eos_jax.explorer import questions, views
 from eos_jax.explorer.answers import Context
 from eos_jax.explorer.messages import as_json
 from eos_jax.explorer.server import page
-from eos_jax.explorer.work import QUESTIONS, Left, Work, answered
+from eos_jax.explorer.work import PLAIN, QUESTIONS, Left, Work, answered
 from eos_jax.objectives import Objective
 
 _WIDGET = """
 const style = %(style)s, markup = %(markup)s;
 async function render({ model, el }) {
   const root = document.createElement("div"), look = document.createElement("style");
+  const host = document.createElement("div");
   look.textContent = style;
   root.className = "eos cell";
   root.innerHTML = markup;
-  el.append(look, root);
+  // a tree of its own: no style of the notebook comes in, and its keys are not the notebook's
+  host.attachShadow({ mode: "open" }).append(look, root);
+  host.dataset.lmSuppressShortcuts = "true";
+  el.append(host);
   const waiting = new Map();
   let number = 0;
   model.on("msg:custom", ({ id, error }, buffers) => {
@@ -62,7 +66,7 @@ def explore(
     Args:
       objective: what is descended.
       axes: as in `sweep`, numbers and arrays: arrays of several values become the ranges that the
-        map begins with. By default every parameter is 0.5 and eta 0.1, the first two varied.
+        map begins with. By default eta is 0.1, scalars are 0.5, and the first two are varied.
       steps: the horizon.
       rule: a registered rule, or its name; gradient descent by default.
 
@@ -80,7 +84,7 @@ def explore(
       >>> eos.explore(obj, axes)  # doctest: +SKIP
     """
     if axes is None:
-        axes = {**dict.fromkeys(objective.parameters, 0.5), "eta": 0.1}
+        axes = {**questions.starts(objective), "eta": 0.1}
     configuration = views.of_arrays(objective, dict(axes), steps, rule)
     return widget(Context(*views.first(configuration, objective), objective))
 
@@ -110,7 +114,7 @@ def widget(context: Context) -> Any:
                 raise Left
 
         try:
-            if name not in ("start", "progress", *QUESTIONS):
+            if name not in (*PLAIN, *QUESTIONS):
                 raise ValueError(f"Questions are {', '.join(QUESTIONS)}.")
             found = answered(context, work, name, question.encode(), stopped)
             made.send({"id": ident}, [found])

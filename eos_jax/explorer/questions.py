@@ -188,8 +188,8 @@ def check_limits(configuration: Configuration) -> None:
     pixels = math.prod(max(axis.num, 0) if isinstance(axis, Range) else 1
                        for axis in configuration.axes.values())  # fmt: skip
     for axis in configuration.axes.values():
-        if isinstance(axis, list) and len(axis) > SETTING:
-            raise ValueError(f"A start has at most {SETTING} entries, but got {len(axis)}.")
+        if isinstance(axis, list) and (size := _size(axis)) > SETTING:
+            raise ValueError(f"A start has at most {SETTING} entries, but got {size}.")
     if pixels > PIXELS:
         raise ValueError(f"A window has at most {PIXELS:,} pixels, but {pixels:,} were asked for.")
     if not 0 <= configuration.steps <= STEPS:
@@ -206,6 +206,10 @@ def check_limits(configuration: Configuration) -> None:
         raise ValueError(f"The longest period is at most {PERIOD}, but got {stop.longest_period}.")
     for name in ("objective", "rule", "observe"):
         check_settings(name, getattr(configuration, name))
+
+
+def _size(value: Any) -> int:
+    return sum(map(_size, value)) if isinstance(value, list) else 1
 
 
 def check_settings(where: str, value: Any) -> None:
@@ -234,6 +238,27 @@ def check_objective(objective: Objective) -> Objective:
             f"has {full}; use eos_jax.sweep."
         )
     return objective
+
+
+def starts(objective: Objective) -> dict[str, Any]:
+    """A start to begin with: scalars 0.5; arrays as layers are, lest their entries move as one.
+
+    Args:
+      objective: any.
+
+    Returns:
+      Numbers and nested lists, the same for every objective of these names and shapes.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> starts(eos.objectives.deep_linear_network((1, 2, 1), singular_values=(2.0,)))
+      {'W1': [[0.13], [-0.13]], 'W2': [[0.45, 0.07]]}
+    """
+    random = np.random.default_rng(0)
+    return {
+        name: (random.normal(size=shape) / shape[-1] ** 0.5).round(2).tolist() if shape else 0.5
+        for name, shape in zip(objective.parameters, objective.shapes)
+    }
 
 
 def ulps(values: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 from eos_jax.explorer import answers
 from eos_jax.explorer.answers import Context
 from eos_jax.explorer.messages import as_json
-from eos_jax.explorer.work import JSON, QUESTIONS, Left, Work, answered
+from eos_jax.explorer.work import JSON, PLAIN, QUESTIONS, Left, Work, answered
 
 HOST = "127.0.0.1"
 
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = self._name()
         if name == "":
             self._send(200, page(), "text/html; charset=utf-8")
-        elif name in ("start", "progress"):
+        elif name in PLAIN:
             self._answer(name, b"")
         elif name is not None:
             self._refuse(404, "There is no such page.")

@@ -123,7 +123,12 @@ def system_of(dataset: xr.Dataset) -> Configuration | None:
             {n: v for n, v in recorded[key].items() if n != "floor" and v is not None}
             for key in ("objective", "rule")
         )
-        axes = {n: float(dataset[n].values.ravel()[0]) for n in recorded["axes"] if n in dataset}
+        axes = {
+            name: dataset[f"{name}_start"].values.tolist()
+            if f"{name}_start" in dataset
+            else float(dataset[name].values.ravel()[0])
+            for name in recorded["axes"]
+        }
         stop = recorded["stop"] or False
         asked = {"steps": recorded["steps"], "axes": axes, "objective": objective,
                  "rule": rule, "dtype": recorded["dtype"], "stop": stop}  # fmt: skip

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import eos_jax as eos
 from eos_jax import config, rules
 from eos_jax.config import Configuration, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.answers import Context
 from eos_jax.objectives import Objective
-from eos_jax.results import store
 
 SIDE = 512
 """Pixels along each axis of a window, unless the page asks for another number."""
@@ -65,8 +65,8 @@ def first(
             notes.append(f"{name} is held at {axis:g}, the first of its values.")
         axes[name] = axis
     rule = questions.rule_of(configuration.rule)
-    for name in (*objective.parameters, *rule.hyperparameters):
-        value = axes.get(name)
+    numbers = {n: axes.get(n) for n in (*objective.parameters, *rule.hyperparameters)}
+    for name, value in (numbers | _entries(axes, shapes)).items():
         if len(ranges) < 2 and isinstance(value, int | float) and name != "seed":
             axes[name] = Range(*_about(value), SIDE)
             ranges.append(name)
@@ -81,6 +81,17 @@ def first(
     )  # fmt: skip
     questions.arguments(view, own)
     return view, tuple(notes)
+
+
+def _entries(axes, shapes) -> dict[str, Any]:
+    """The entries of starts that are arrays, by the names of their axes."""
+    arrays = {n: np.asarray(axes[n]) for n, shape in shapes.items() if shape and n in axes}
+    return {
+        f"{name}_at_{'_'.join(map(str, index))}": float(entry)
+        for name, array in arrays.items()
+        if array.shape == shapes[name]
+        for index, entry in np.ndenumerate(array)
+    }
 
 
 def _about(value: float) -> tuple[float, float]:
@@ -118,7 +129,7 @@ def of_arrays(
     return Configuration(steps, plain, rule=named)
 
 
-def _axis(value: Any, shape: tuple[int, ...]) -> Range | list[float] | float:
+def _axis(value: Any, shape: tuple[int, ...]) -> Range | config.Values | float:
     values = np.asarray(value, float)
     if values.ndim == len(shape):
         return values.tolist()
@@ -142,7 +153,7 @@ def context_of(
     if path is not None and Path(path).is_dir():
         if changes:
             raise ValueError("Option --set changes a configuration; a store is as it is.")
-        dataset = stores.check(store.open_dataset(path))
+        dataset = stores.check(eos.open(path))
         found = stores.system_of(dataset)
         return Context(found or DEFAULT, (), own, dataset, found is not None)
     if path is not None:
@@ -150,7 +161,7 @@ def context_of(
     else:
         raw = msgspec.to_builtins(DEFAULT)
         if own is not None:
-            raw |= {"objective": None, "axes": {**dict.fromkeys(own.parameters, 0.5), "eta": 0.1}}
+            raw |= {"objective": None, "axes": {**questions.starts(own), "eta": 0.1}}
         configuration = config.changed(raw, changes)
     try:
         return Context(*first(configuration, own), own)

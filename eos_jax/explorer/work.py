@@ -45,6 +45,10 @@ QUESTIONS = {
 """What can be asked, by the last part of the address."""
 
 
+PLAIN = ("start", "palettes", "progress")
+"""What can be asked without saying more."""
+
+
 class Left(Exception):
     """Raised in the midst of work whose reader has gone."""
 
@@ -88,8 +92,8 @@ def answered(
     Args:
       context: what the page was opened with.
       work: whose turn it has to wait for.
-      name: "start", "progress", or one of `QUESTIONS`.
-      text: the question as JSON; not looked at for the first two.
+      name: one of `PLAIN`, or of `QUESTIONS`.
+      text: the question as JSON; not looked at for the former.
       stopped: called every now and then; raises `Left` if nobody waits.
 
     Raises:
@@ -98,6 +102,8 @@ def answered(
     """
     if name == "start":
         return as_json(answers.start(context))
+    if name == "palettes":
+        return as_json(answers.palettes())
     if name == "progress":
         return as_json(work.progress())
     asked = QUESTIONS[name]

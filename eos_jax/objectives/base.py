@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from eos_jax.registry import arguments, call, key_of, recorded, shared
+from eos_jax.registry import arguments, call, in_words, key_of, recorded, shared
 
 Parameters = Mapping[str, Any]
 """One point, or one per lane: a dict from parameter names to arrays."""
@@ -56,9 +56,15 @@ class Objective:
     structure: Any = None
 
     def __repr__(self) -> str:
-        """The name, and the parameters with their copies."""
-        names = (p if c == 1 else f"{p} x{c}" for p, c in zip(self.parameters, self.copies))
-        return f"Objective({self.name}: {', '.join(names)})"
+        """What made it; the parameters with their shapes and copies; the shapes of its data."""
+        made = f"({', '.join(in_words(self.settings))})" if self.settings else ""
+        parts = [
+            f"{name}{f' {shape}' if shape else ''}{f' x{copies}' if copies > 1 else ''}"
+            for name, shape, copies in zip(self.parameters, self.shapes, self.copies)
+        ]
+        data = [f"{name} {value.shape}" for name, value in self.data.items() if value.ndim]
+        on = f"; data {', '.join(data)}" if data else ""
+        return f"Objective({self.name}{made}: {', '.join(parts)}{on})"
 
 
 def lift(objective: Objective, params: Parameters) -> dict[str, tuple]:
@@ -274,7 +280,7 @@ def make(name: str, **settings: Any) -> Objective:
     Example:
       >>> import eos_jax as eos
       >>> eos.objectives.make("scalar_product", multiplicities=[2, 2])
-      Objective(scalar_product: x x2, y x2)
+      Objective(scalar_product(multiplicities=(2, 2)): x x2, y x2)
     """
     makers = {key: family.make for key, family in registry.items()}
     return call("an objective", makers, name, settings)

@@ -47,8 +47,11 @@ def deep_linear_network(
     Example:
       >>> import eos_jax as eos
       >>> obj = eos.objectives.deep_linear_network((2, 1, 2), singular_values=(2.0, 1.0))
-      >>> obj, obj.shapes, obj.floor
-      (Objective(deep_linear_network: W1, W2), ((1, 2), (2, 1)), 0.5)
+      >>> obj
+      Objective(deep_linear_network(sizes=(2, 1, 2), singular_values=(2.0, 1.0)): W1 (1, 2),
+      W2 (2, 1))
+      >>> obj.floor
+      0.5
 
     Source: Ghosh et al. 2025, "Learning dynamics of deep linear networks beyond the edge of
     stability".

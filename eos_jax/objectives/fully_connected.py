@@ -84,8 +84,8 @@ def fully_connected(
     Example:
       >>> import eos_jax as eos, numpy as np
       >>> obj = eos.objectives.fully_connected((3, 4, 1), data="gaussian", samples=6)
-      >>> obj, obj.shapes
-      (Objective(fully_connected: W1, b1, W2, b2), ((4, 3), (4,), (1, 4), (1,)))
+      >>> dict(zip(obj.parameters, obj.shapes))
+      {'W1': (4, 3), 'b1': (4,), 'W2': (1, 4), 'b2': (1,)}
       >>> own = (np.eye(2), np.ones(2))
       >>> obj = eos.objectives.fully_connected((2, 1), bias=False, data=own)
       >>> print(eos.loss(obj, {"W1": np.array([[1.0, 3.0]])}))  # (0^2 + 2^2) / (2 * 2)

@@ -34,7 +34,7 @@ def from_function(
     parameters: Sequence[str] | None = None,
     data: Mapping[str, Any] | None = None,
     floor: float | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Objective:
     """An objective from one pure JAX function.
@@ -47,7 +47,8 @@ def from_function(
       data: arrays by argument name, of any dtype; floating ones are cast to the dtype of the
         parameters, integers stay.
       floor: the least value of the loss, or a bound below it; None if not known.
-      shapes: shape of each parameter that is not a scalar.
+      shapes: shape of each parameter that is not a scalar, or an array of that shape, such as a
+        start.
       name: what to call it; by default the function's name.
 
     Returns:
@@ -96,7 +97,7 @@ def from_function(
             f"Argument `function` must take {', '.join(names)} or one dict, but takes "
             f"({', '.join(free)})."
         )
-    given = dict(shapes or {})
+    given = {n: getattr(shape, "shape", shape) for n, shape in (shapes or {}).items()}
     if not set(given) <= set(names):
         raise ValueError(
             f"Argument `shapes` must name parameters among {names}, but got {tuple(given)}."

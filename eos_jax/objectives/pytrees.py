@@ -70,7 +70,7 @@ def from_pytree(
       >>> like = {"weights": [np.zeros(2)], "bias": np.zeros(())}
       >>> obj = eos.objectives.from_pytree(loss, like, data={"X": np.eye(2), "y": np.ones(2)})
       >>> obj
-      Objective(loss: bias, weights_0)
+      Objective(loss: bias, weights_0 (2,); data X (2, 2), y (2,))
       >>> print(eos.loss(obj, eos.objectives.flatten(obj, like)))
       1.0
     """

@@ -33,7 +33,7 @@ def rank_one_factorization(dimension: int) -> Objective:
       >>> import eos_jax as eos, jax.numpy as jnp
       >>> obj = eos.objectives.rank_one_factorization(3)
       >>> obj, obj.floor
-      (Objective(rank_one_factorization: x, y), 0.5)
+      (Objective(rank_one_factorization(dimension=3): x (3,), y (3,)), 0.5)
       >>> print(eos.loss(obj, {"x": jnp.array([2.0, 0, 0]), "y": jnp.array([0.5, 0, 0])}))
       0.5
 

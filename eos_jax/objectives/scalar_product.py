@@ -62,7 +62,7 @@ def scalar_product(multiplicities: int | Sequence[int]) -> Objective:
     Example:
       >>> import eos_jax as eos
       >>> eos.objectives.scalar_product((2, 2))
-      Objective(scalar_product: x x2, y x2)
+      Objective(scalar_product(multiplicities=(2, 2)): x x2, y x2)
       >>> eos.objectives.scalar_product(4).parameters
       ('x', 'y', 'z', 'w')
 

@@ -6,7 +6,7 @@ lane of a sweep carries its own accumulator.
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from eos_jax.registry import arguments, call, key_of, shared
@@ -61,6 +61,7 @@ class Observer:
       update: (accumulator, sample) -> accumulator.
       finalize: (accumulator, end) -> result, an array or a dict of arrays.
       labels: of the result, or a dict of them for a dict of results.
+      name: what it is called in configurations, if it is registered.
       by_index: `update` only writes at `sample.index`, and nothing where that is not below the
         number of samples; `finalize` forgets what lies beyond `end.index`. Long records are kept
         so: they are never copied to take a sample back.
@@ -71,11 +72,14 @@ class Observer:
     finalize: Finalize
     labels: Label | Mapping[str, Label] = field(default_factory=Label)
     by_index: bool = False
+    name: str = ""
 
     def __repr__(self) -> str:
         """What it records, in words."""
         labels = self.labels.items() if isinstance(self.labels, Mapping) else [("", self.labels)]
-        return f"Observer({', '.join(label.long_name or name for name, label in labels)})"
+        words = [label.long_name or name for name, label in labels]
+        inner = ": ".join(filter(None, (self.name, ", ".join(filter(None, words)))))
+        return f"Observer({inner or getattr(self.update, '__name__', '')})"
 
 
 Factory = Callable[..., Observer]
@@ -94,9 +98,10 @@ def register(make: Factory) -> Factory:
     @functools.wraps(make)
     def wrapped(*args: Any, **kwargs: Any) -> Observer:
         given = arguments(make, args, kwargs)
-        return shared(made, key_of(given), lambda: make(**given))
+        return shared(made, key_of(given), lambda: replace(make(**given), name=name))
 
-    registry[getattr(make, "__name__", "observer")] = wrapped
+    name = getattr(make, "__name__", "observer")
+    registry[name] = wrapped
     return wrapped
 
 

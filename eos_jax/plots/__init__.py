@@ -10,6 +10,7 @@ What a rule calls the edge of stability comes with the dataset, as the variable 
 import importlib
 import pkgutil
 
+from eos_jax.colours import EVEN_ODD, OUTCOME_COLOURS
 from eos_jax.plots.base import Picture, draw, kinds, register, registry
 from eos_jax.plots.boundaries import map_and_laws, scaling_laws
 from eos_jax.plots.branches import branch
@@ -19,8 +20,6 @@ from eos_jax.plots.lines import curves
 from eos_jax.plots.maps import outcome_map, sharpness_map, variable_map
 from eos_jax.plots.planes import exponent_map, period_map
 from eos_jax.plots.style import (
-    EVEN_ODD,
-    OUTCOME_COLOURS,
     STYLE,
     THEORY,
     legend_outside,

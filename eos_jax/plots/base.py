@@ -37,7 +37,7 @@ class Picture(NamedTuple):
       kind: its name.
       function: draws a dataset into an axes, or into a figure where `whole`.
       needs: for each variable it needs, the dimensions that this must have besides lanes; a name
-        such as "*exponent" stands for any that ends so.
+        such as `*exponent` stands for any that ends so.
       lanes: dimensions of lanes that one axes shows at most.
       whole: whether it fills a figure by itself.
       rank: `draw` picks the picture of the lowest.

@@ -46,7 +46,7 @@ def scaling_laws(dataset: xr.Dataset, ax: Axes) -> Axes:
         fitted = (dataset[f"{name}_fitted"].values != 0) & np.isfinite(counts)
         slope, error = float(dataset[f"{name}_slope"]), float(dataset[f"{name}_error"])
         why = verdicts.get(name, "")
-        said = f"{slope:.3f} +- {error:.3f}" if not why else f"withheld: {why}"
+        said = f"{slope:.3f} ± {error:.3f}" if not why else f"withheld: {why}"
         label = textwrap.fill(f"{words}: {said}", 40, subsequent_indent="  ")
         ax.plot(sizes[fitted], counts[fitted], mark, ms=5, color=colour, label=label)
         ax.plot(sizes[~fitted], counts[~fitted], mark, ms=5, mfc="none", color=colour)

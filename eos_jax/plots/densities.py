@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
+from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import (
@@ -20,7 +21,6 @@ from eos_jax.plots.axes import (
 )
 from eos_jax.plots.base import register
 from eos_jax.plots.maps import colour_map
-from eos_jax.plots.style import OUTCOME_COLOURS
 
 ROWS = 400
 """Rows of a picture at most: each at least a pixel or two high, so that no cycle falls between."""

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
 
+from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots.axes import (
     Axis,
@@ -24,7 +25,7 @@ from eos_jax.plots.axes import (
 )
 from eos_jax.plots.base import register
 from eos_jax.plots.edge import band_label, has_threshold, judged
-from eos_jax.plots.style import BAND, OUTCOME_COLOURS, POINTS, colours
+from eos_jax.plots.style import BAND, POINTS, colours
 
 LEGEND = 8
 """Entries of a legend at most; more colours are told by a colour bar."""

@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.patches import Patch
 
+from eos_jax.colours import BESIDE_SHARPNESS, OUTCOME_COLOURS, SHADED, shades
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import Axis, axis, heading, lane_dims, set_axis, thinned
 from eos_jax.plots.base import register
 from eos_jax.plots.edge import band_label, has_threshold, in_band, judged
-from eos_jax.plots.style import BAND, BESIDE_SHARPNESS, OUTCOME_COLOURS, SHARPNESS
+from eos_jax.plots.style import BAND, SHARPNESS
 
 
 class Layer(NamedTuple):
@@ -138,12 +139,7 @@ def _fate(data: xr.Dataset, kind: Outcome) -> Layer:
     return Layer(f"steps until {name}", steps, SHADES[kind], LogNorm(low, high), (low, high))
 
 
-def _middle(name: str) -> Colormap:
-    """A colour map without its ends, so that its lightest is not white nor its darkest black."""
-    return ListedColormap(matplotlib.colormaps[name](np.linspace(0.27, 0.93, 256)))
-
-
-SHADES = {Outcome.CONVERGED: _middle("Blues"), Outcome.DIVERGED: _middle("Oranges")}
+SHADES = {kind: ListedColormap(shades(kind)) for kind in SHADED}
 """Colours of fates by the step at which they were decided."""
 
 

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.ticker import StrMethodFormatter
 
+from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import axis, heading, lane_dims, set_axis, thinned
 from eos_jax.plots.base import matching, register
 from eos_jax.plots.maps import Layer, colour_map, mask, paint, present
-from eos_jax.plots.style import OUTCOME_COLOURS, QUIET
+from eos_jax.plots.style import QUIET
 
 ORDER_AND_CHAOS = "RdBu_r"
 """Blue where neighbours approach, red where they part, white between."""

@@ -1,10 +1,8 @@
-"""Colours, the look of pictures, and figures that are made without matplotlib's global state.
+"""The look of pictures, and figures that are made without matplotlib's global state.
 
 Nothing here or elsewhere in the package imports `matplotlib.pyplot`, which picks a backend for the
-whole process; figures are made, drawn and written by themselves.
-
-One colour means one thing throughout. All are from palettes that colour-blind readers tell apart
-and that keep their order in grey.
+whole process; figures are made, drawn and written by themselves. Colours of fates are in
+`eos_jax.colours`.
 """
 
 import io
@@ -21,31 +19,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from eos_jax.files import whole
-from eos_jax.outcomes import Outcome
-
-# Okabe and Ito's colours; dark grey between its light grey and black for what is at rest
-OUTCOME_COLOURS = {
-    Outcome.PENDING: "#BBBBBB",
-    Outcome.CONVERGED: "#0072B2",
-    Outcome.DIVERGED: "#D55E00",
-    Outcome.PERIODIC: "#009E73",
-    Outcome.APERIODIC: "#CC79A7",
-    Outcome.UNDECIDED: "#F0E442",
-    Outcome.INVALID: "#000000",
-    Outcome.STATIONARY: "#666666",
-}
-"""Fates."""
-
-BESIDE_SHARPNESS = {
-    Outcome.PENDING: "#FFF0B3",
-    Outcome.DIVERGED: "#FFFFFF",
-    Outcome.PERIODIC: "#F4B6D2",
-    Outcome.APERIODIC: "#CC79A7",
-    Outcome.UNDECIDED: "#CCCCCC",
-    Outcome.INVALID: "#000000",
-    Outcome.STATIONARY: "#808080",
-}
-"""Fates in a map whose colours are values of the sharpness: quiet ones, no hue of that scale."""
 
 SHARPNESS = "viridis"
 """Values of the sharpness."""
@@ -55,9 +28,6 @@ POINTS = "#440154"
 
 BAND = "#D55E00"
 """The band just below the threshold, and the threshold where it has no colour of its own."""
-
-EVEN_ODD = ("#E69F00", "#56B4E9")
-"""Points after an even and after an odd number of steps."""
 
 THEORY = "#000000"
 """Closed forms."""

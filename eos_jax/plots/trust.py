@@ -7,12 +7,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
+from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import axis, lane_dims
 from eos_jax.plots.base import matching, register
 from eos_jax.plots.maps import Layer, mask, paint
-from eos_jax.plots.style import OUTCOME_COLOURS
 
 CHANGED = {
     "ulp": ("changed by an ulp", "#000000"),

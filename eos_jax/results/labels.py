@@ -96,6 +96,11 @@ def _coordinates(work):
         along = (work.grid.along[name],) if name in work.grid.along else ()
         own = tuple(f"{name}_{i}" for i in range(value.ndim - len(along)))
         words = f"start of {name}"
+        if name in work.grid.entries:
+            parameter, index = work.grid.entries[name]
+            words = f"start of {parameter}[{', '.join(map(str, index))}]"
+        elif name in {parameter for parameter, _ in work.grid.entries.values()}:
+            words += ", but for entries with axes of their own"
         if name in work.rule.hyperparameters:
             words = "step size" if name == "eta" else name.replace("_", " ")
         if is_step_size(name) and name != "eta":

@@ -68,19 +68,19 @@ def attributes(
 ) -> dict[str, Any]:
     """Attributes of the dataset: the configuration and what ran it."""
     text = json.dumps(configuration, sort_keys=True, default=_plain)
-    return {
-        "Conventions": "CF-1.11",
+    return {  # what a reader wants first: of many, xarray prints the first and the last
         "title": title,
         "rule": named(configuration["rule"]),
         **({"rule_remark": remark} if remark else {}),
-        "configuration": text,
-        "configuration_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "dtype": configuration["dtype"],
-        "device": device.device_kind,
-        "platform": f"{device.platform} {platform.machine()}",
         "engine": choice.engine,
         "engine_reason": choice.why,
+        "device": device.device_kind,
+        "platform": f"{device.platform} {platform.machine()}",
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "Conventions": "CF-1.11",
+        "configuration": text,
+        "configuration_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **{f"{name}_version": package_version(name) for name in RECORDED_PACKAGES},
     }
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from eos_jax import measures
 from eos_jax.objectives.base import Objective, loss_of_first_copies
-from eos_jax.registry import arguments, call, key_of, shared
+from eos_jax.registry import arguments, call, in_words, key_of, shared
 from eos_jax.sample import Measure
 
 Hyper = Mapping[str, Any]
@@ -77,7 +77,7 @@ class Rule:
         given = [
             f"{n}={self.defaults[n]:g}" if n in self.defaults else n for n in self.hyperparameters
         ]
-        given += [f"{key}={value!r}" for key, value in self.settings.items()]
+        given += in_words(self.settings)
         return f"Rule({self.name}: {', '.join(given)})"
 
 

@@ -40,7 +40,7 @@ def label_noise(sigma: float | None = None, label: str | None = None) -> Rule:
     Example:
       >>> from eos_jax import rules
       >>> rules.label_noise(sigma=0.1)
-      Rule(label_noise: eta, sigma=0.1, seed, label=None)
+      Rule(label_noise: eta, sigma=0.1, seed)
 
     Source: Blanc et al. 2020; Damian et al. 2021.
     """

@@ -9,12 +9,11 @@ can be computed (`eos_jax.rules.stability`); the last has none, and its `remark`
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 
 from eos_jax import measures
@@ -24,6 +23,9 @@ from eos_jax.rules import stability
 from eos_jax.rules.base import Rule, check_number, make, numbers, register
 from eos_jax.rules.descent import gradient_descent
 from eos_jax.sample import Measure
+
+if TYPE_CHECKING:  # otherwise imported where it is used: most sweeps do not wait for it
+    import optax
 
 REMARKS = {
     "linear": "linear in the gradients: the threshold is where the spectral radius of its "
@@ -47,7 +49,7 @@ _made: dict[tuple, Rule] = {}
 
 
 def from_optax(
-    transformation: Callable[..., optax.GradientTransformation],
+    transformation: "Callable[..., optax.GradientTransformation]",
     name: str | None = None,
     *,
     curvature: Measure | None = None,
@@ -133,6 +135,8 @@ def as_rule(rule: Any = None) -> Rule:
         return make(rule)
     if callable(rule):
         return from_optax(rule)
+    import optax
+
     hint = ""
     if isinstance(rule, optax.GradientTransformation):
         hint = "; give the function that makes the transformation, `lambda eta: ...`"
@@ -164,6 +168,8 @@ def adagrad(initial_accumulator_value: float | None = 0.1, eps: float | None = 1
     Source: Duchi et al. 2011, as `optax.adagrad`.
     """
     _check(initial_accumulator_value=initial_accumulator_value, eps=eps)
+    import optax
+
     return from_optax(
         lambda eta, initial_accumulator_value, eps: optax.adagrad(
             eta, initial_accumulator_value, eps
@@ -195,6 +201,8 @@ def nadam(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 
     Source: Dozat 2016, as `optax.nadam`.
     """
     _check(b1=b1, b2=b2, eps=eps)
+    import optax
+
     return from_optax(lambda eta, b1, b2, eps: optax.nadam(eta, b1, b2, eps), "nadam")
 
 
@@ -221,6 +229,8 @@ def radam(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 
     Source: Liu et al. 2020, as `optax.radam`.
     """
     _check(b1=b1, b2=b2, eps=eps)
+    import optax
+
     return from_optax(lambda eta, b1, b2, eps: optax.radam(eta, b1, b2, eps), "radam")
 
 
@@ -247,6 +257,8 @@ def yogi(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 1
     Source: Zaheer et al. 2018, as `optax.yogi`.
     """
     _check(b1=b1, b2=b2, eps=eps)
+    import optax
+
     return from_optax(lambda eta, b1, b2, eps: optax.yogi(eta, b1, b2, eps), "yogi")
 
 
@@ -256,7 +268,7 @@ def _check(**given: Any) -> None:
             check_number(name, value, 0, 1 if name in ("b1", "b2") else float("inf"))
 
 
-Build = Callable[[Mapping[str, Any]], optax.GradientTransformationExtraArgs]
+Build = Callable[[Mapping[str, Any]], "optax.GradientTransformationExtraArgs"]
 
 
 def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[str, Any], Build]:
@@ -287,6 +299,8 @@ def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[
             "Argument `transformation` must take `eta` and other hyperparameters, or "
             f"`learning_rate` and settings with defaults, but takes ({', '.join(names)})."
         )
+
+    import optax
 
     def build(hyper):
         if names[:1] == ["learning_rate"]:
@@ -320,6 +334,8 @@ def _init(build):
 
 
 def _step(build):
+    import optax
+
     def step(objective, params, state, hyper):
         value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
         (slope,) = pullback(jnp.ones_like(value))
@@ -339,6 +355,8 @@ def _like(after, before):
 
 
 def _check_it_builds(build, hyperparameters):
+    import optax
+
     def trace(hyper):
         made = build(hyper)
         if not isinstance(made, optax.GradientTransformation):

@@ -58,12 +58,14 @@ class Grid(NamedTuple):
         along its dimension, or the parameter's shape alone where it is the same for every lane.
         A `seed` that is the lane's number is absent.
       along: the dimension that each name varies along; names that do not vary are absent.
+      entries: for each name that is an entry of a parameter, the parameter and the index.
     """
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
     values: dict[str, np.ndarray]
     along: dict[str, str]
+    entries: Mapping[str, tuple[str, tuple[int, ...]]] = {}
 
     @property
     def lanes(self) -> int:
@@ -96,16 +98,19 @@ def make_grid(
     Args:
       objective: the objective.
       rule: the rule.
-      axes: a scalar or an array for each parameter and hyperparameter; see `along`.
+      axes: a scalar or an array for each parameter and hyperparameter, and for entries of
+        parameters, see `entry_of`; see `along`.
       dtype: dtype of the lanes.
       combine: "product" for every combination of the axes, "zip" for arrays of one length taken
         together, along one dimension `lane`.
     """
     check_choice("combine", combine, ("product", "zip"))
-    _check_names(objective, rule, axes)
+    found = {name: entry_of(objective, name) for name in axes}
+    entries = {name: place for name, place in found.items() if place is not None}
+    _check_names(objective, rule, axes, entries)
     complete = {**axes, **_completed(objective, rule, axes)}
     shapes = {**dict(zip(objective.parameters, objective.shapes)),
-              **dict.fromkeys(rule.hyperparameters, ())}  # fmt: skip
+              **dict.fromkeys((*rule.hyperparameters, *entries), ())}  # fmt: skip
     values, along, lengths = {}, {}, {}
     for name, given in complete.items():
         dim = given.dim if isinstance(given, Along) else name if combine == "product" else "lane"
@@ -130,10 +135,36 @@ def make_grid(
         if name in rule.hyperparameters:
             check_hyper(name, value, "Axis")
         values[name] = value
-    return Grid(tuple(lengths), tuple(lengths.values()), values, along)
+    return Grid(tuple(lengths), tuple(lengths.values()), values, along, entries)
 
 
-def _check_names(objective, rule, axes) -> None:
+def entry_of(objective: Objective, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """The parameter and the index that the name of an axis stands for, such as `W_at_0_2`.
+
+    Args:
+      objective: whose parameters are meant.
+      name: of an axis.
+
+    Returns:
+      The pair; None where the name is a parameter's own, or no entry's.
+
+    Example:
+      >>> import eos_jax as eos
+      >>> net = eos.objectives.deep_linear_network((2, 1, 2), singular_values=(2.0, 1.0))
+      >>> entry_of(net, "W1_at_0_1"), entry_of(net, "W1"), entry_of(net, "W1_at_1_0")
+      (('W1', (0, 1)), None, None)
+    """
+    parameter, at, text = name.rpartition("_at_")
+    if not at or name in objective.parameters or parameter not in objective.parameters:
+        return None
+    shape, parts = objective.shapes[objective.parameters.index(parameter)], text.split("_")
+    if len(parts) != len(shape) or not all(p.isascii() and p.isdigit() for p in parts):
+        return None
+    index = tuple(map(int, parts))
+    return (parameter, index) if all(i < n for i, n in zip(index, shape)) else None
+
+
+def _check_names(objective, rule, axes, entries) -> None:
     for name in objective.parameters:
         if name in RESERVED or name in rule.hyperparameters:
             raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
@@ -145,7 +176,7 @@ def _check_names(objective, rule, axes) -> None:
     wanted = (*objective.parameters, *rule.hyperparameters)
     optional = {*rule.defaults, "seed"}
     missing = [name for name in wanted if name not in axes and name not in optional]
-    unknown = [name for name in axes if name not in wanted]
+    unknown = [name for name in axes if name not in wanted and name not in entries]
     if missing or unknown:
         names = ", ".join(f"`{n}`" for n in objective.parameters)
         hyper = ", ".join(f"`{n}`" for n in rule.hyperparameters)
@@ -161,7 +192,7 @@ def _check_names(objective, rule, axes) -> None:
 
 def _completed(objective, rule, axes):
     """The hyperparameters that are not given; a seed is then the lane's number."""
-    given = {name: value for name, value in axes.items() if name not in objective.parameters}
+    given = {name: value for name, value in axes.items() if name in rule.hyperparameters}
     complete = complete_hyper(rule, given)
     return {n: v for n, v in complete.items() if n not in axes and n != "seed"}
 
@@ -260,6 +291,15 @@ def starts(grid: Grid, tile: Tile, hyperparameters: tuple[str, ...]) -> dict[str
         ones[axis] = len(piece)
         piece = np.broadcast_to(piece.reshape(*ones, *own), (*tile.shape, *own))
         result[name] = piece.reshape(lanes, *own)
+    return _with_entries(grid, result)
+
+
+def _with_entries(grid, result):
+    """Starts in which the entries that have axes of their own are put into their parameters."""
+    for name, (parameter, index) in grid.entries.items():
+        whole = result[parameter].copy()
+        whole[(slice(None), *index)] = result.pop(name)
+        result[parameter] = whole
     return result
 
 
@@ -276,7 +316,7 @@ def starts_of(
         found = value[place[grid.dims.index(grid.along[name])]] if varies else value
         own = value.shape[1:] if varies else value.shape
         result[name] = np.broadcast_to(found, (len(numbers), *own))
-    return result
+    return _with_entries(grid, result)
 
 
 def lane_numbers(grid: Grid, tile: Tile) -> np.ndarray:

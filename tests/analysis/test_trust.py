@@ -66,6 +66,19 @@ def test_figure_7a_can_be_trusted():
     assert ds.attrs["trusted_share"] > 0.999 and ds.attrs["trust"].endswith("(ulp, horizon)")
 
 
+def test_entries_with_axes_of_their_own_are_moved_too():
+    """Along a valley nothing moves: a start at the escape radius converges, one ulp further it has
+    left.
+    """
+    objective = eos.objectives.from_function(
+        lambda w: w[0] ** 2 / 2, shapes={"w": (2,)}, name="valley", floor=0.0
+    )
+    axes = {"w": [0.5, 9.0], "w_at_1": [1e6, 0.3], "eta": 0.1}
+    found = trust(objective, axes, 3000, by=("ulp",), also=())
+    assert found.outcome.values.tolist() == [eos.Outcome.CONVERGED] * 2
+    assert found.changed_ulp.values.tolist() == [1, 0]
+
+
 def test_what_is_said_and_what_cannot_be_meant():
     assert in_words(1.0, ["ulp"]) == "trusted: 100 % of lanes (ulp)"
     assert in_words(0.98765, ["ulp"]) == "trusted: 98.77 % of lanes (ulp)"

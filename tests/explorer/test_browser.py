@@ -16,7 +16,7 @@ import pytest
 import eos_jax as eos
 from eos_jax import config, explorer
 from eos_jax.config import Configuration, Range
-from eos_jax.explorer import notebook, views, work
+from eos_jax.explorer import notebook, questions, views, work
 from eos_jax.outcomes import Outcome
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -349,6 +349,32 @@ def test_another_objective(page, name):
     assert_shows_its_sweep(page)
 
 
+def test_an_entry_of_a_matrix_is_chosen_as_an_axis(page):
+    """By name; what it was stays where it was left, and the page goes on from there."""
+    page.field("pixels").select_option("128")
+    page.idle()
+    page.look("resystem(E, {objective: {name: 'uv_model', width: 2, target: 2}})")
+    page.until("document.querySelector('#explorer').explorer.S.c.objective.name === 'uv_model'")
+    page.idle()
+    page.field("across").select_option("v_at_1")
+    page.idle()
+    page.field("up").select_option("u_at_0")
+    page.idle()
+    assert page.said() == ""
+    assert page.field("across").locator("option:checked").inner_text() == "v[1]"
+    asked = page.configuration()
+    assert list(asked.axes)[:2] == ["v_at_1", "u_at_0"] and len(asked.axes["u"]) == 2
+    assert_shows_its_sweep(page)
+    page.field("across").select_option("eta")
+    page.idle()
+    middle = (asked.axes["v_at_1"].start + asked.axes["v_at_1"].stop) / 2
+    after = page.configuration().axes
+    assert "v_at_1" not in after and after["v"][1] == pytest.approx(middle, rel=1e-5)
+    assert after["v"][0] == asked.axes["v"][0]
+    begin = questions.starts(eos.objectives.uv_model(2, target=2))
+    assert page.look("E.system.starts") == begin and asked.steps == 1000
+
+
 def test_an_address_shows_the_same_view_again(page, browser, server):
     page.tab.mouse.move(*page.at(0.5, 0.5))
     page.tab.mouse.wheel(0, -300)
@@ -474,8 +500,12 @@ WIDGET = """async (text) => {
   } };
   const el = document.body.appendChild(document.createElement('div'));
   await widget.render({ model, el });
-  el.firstElementChild.nextElementSibling.id = 'explorer';
+  const root = el.firstElementChild.shadowRoot.querySelector('.eos');
+  const stand_in = document.body.appendChild(document.createElement('i'));
+  stand_in.id = 'explorer';
+  Object.defineProperty(stand_in, 'explorer', { get: () => root.explorer });
 }"""
+NOTEBOOK = "<!doctype html><style>.orbit, .bar {position: absolute} section {display: none}</style>"
 
 
 def test_the_widget_shows_the_same(browser):
@@ -488,12 +518,17 @@ def test_the_widget_shows_the_same(browser):
 
     page = Page(browser.new_page(viewport=SIZE), "about:blank")
     page.tab.expose_function("answer", answer)
-    page.tab.set_content("<!doctype html><body></body>")
+    page.tab.set_content(NOTEBOOK)  # whose styles are its own affair
     page.tab.evaluate(WIDGET, notebook.module())
     page.until("!!document.querySelector('#explorer').explorer")
     page.idle()
     expected = eos.sweep(**config.arguments(VIEW))
     np.testing.assert_array_equal(page.picture()["steps"], expected.steps.values.ravel())
+    for part in (".orbit", ".bar", "section"):
+        look = page.tab.locator(f".eos {part}").first.evaluate(
+            "node => { const s = getComputedStyle(node); return [s.position, s.display]; }"
+        )
+        assert look[0] == "static" and look[1] != "none", part
     page.tab.locator("[data-part=stage]").click()  # in its middle
     page.until("!!document.querySelector('#explorer').explorer.orbit")
     lane = expected.sel(**page.look("E.S.start"))

@@ -3,6 +3,7 @@
 import concurrent.futures
 import re
 import socket
+import tomllib
 
 import msgspec
 import numpy as np
@@ -134,7 +135,38 @@ def test_the_page_learns_every_registered_rule_and_small_objective(client):
         named = {"name": family["name"], **family["examples"][0]}
         status, found = client.ask("system", {"objective": named})
         assert status == 200 and "eta" in found["hyperparameters"]
-    assert {len(palette) for palette in known["palettes"].values()} == {256}
+    assert known["system"] == client.ask("system", {"objective": PAPER})[1]
+    scales = known["palettes"] | client.ask("palettes")[1]
+    assert set(scales) == {"converged", "diverged", "value", "gap"}
+    assert {len(scale) for scale in scales.values()} == {256}
+
+
+def test_entries_of_matrices_are_axes(client):
+    """The page's map, orbit and texts are those of the sweep that a reader would write."""
+    named = {"name": "deep_linear_network", "sizes": [1, 2, 1], "singular_values": [2.0]}
+    _, system = client.ask("system", {"objective": named})
+    assert system["parameters"] == {"W1": [2, 1], "W2": [1, 2]}
+    begin = system["starts"]
+    ranges = {"W1_at_1_0": Range(-1, 1, 9), "eta": Range(0.1, 0.6, 7)}
+    asked = {"steps": 300, "objective": named, "axes": {**ranges, **begin}}
+    head, data = client.window(asked)
+    objective = eos.objectives.make(**named)
+    axes = {"W1_at_1_0": np.linspace(-1, 1, 9), "eta": np.linspace(0.1, 0.6, 7), **begin}
+    swept = eos.sweep(objective, axes, 300)
+    assert head["dims"] == ["W1_at_1_0", "eta"]
+    np.testing.assert_array_equal(data["steps"], swept.steps)
+    status, orbit = client.ask("orbit", {"configuration": asked,
+                                         "start": {"W1_at_1_0": 0.75, "eta": 0.1}})  # fmt: skip
+    lane = swept.sel(W1_at_1_0=0.75, eta=0.1)
+    assert status == 200 and orbit["steps"] == int(lane.steps)
+    track = orbit["orbit"]["W1_at_1_0_orbit"]
+    assert track[0] == 0.75 and track[-1] == pytest.approx(float(lane.W1_final[1, 0]), rel=1e-6)
+    _, texts = client.ask("text", {"configuration": asked})
+    found = {}
+    exec(texts["python"], found)
+    np.testing.assert_array_equal(found["ds"].steps, swept.steps)
+    (read,) = [config.changed(tomllib.loads(texts["toml"]), [])]
+    assert read.axes["W1"] == begin["W1"]
 
 
 # What it refuses ---------------------------------------------------------------------------------

@@ -30,14 +30,15 @@ def test_numbers_become_ranges_where_ranges_are_missing():
     assert len(notes) == 3
 
 
-def test_a_start_that_is_a_vector_is_no_axis():
+def test_an_entry_of_a_start_that_is_a_vector_becomes_an_axis():
     named = {"name": "uv_model", "width": 2}
-    axes = {"u": [0.5, 0.5], "v": [1.0, 0.5], "eta": Range(0.1, 0.5, 9)}
+    axes = {"u": [0.5, 0.25], "v": [1.0, 0.5], "eta": Range(0.1, 0.5, 9)}
+    view, notes = views.first(Configuration(100, axes, named))
+    assert view.axes["u_at_0"] == Range(0.25, 0.75, views.SIDE) and view.axes["u"] == axes["u"]
+    assert notes == ("u_at_0 varies about 0.5.",)
+    one = {"name": "scalar_product", "multiplicities": [4]}
     with pytest.raises(ValueError, match="needs two axes"):
-        views.first(Configuration(100, axes, named))
-    rule = {"name": "heavy_ball", "momentum": 0.9}
-    view, _ = views.first(Configuration(100, {**axes, "momentum": 0.5}, named, rule))
-    assert view.axes["u"] == [0.5, 0.5] and view.axes["momentum"] == Range(0.25, 0.75, views.SIDE)
+        views.first(Configuration(100, {"x": Range(1, 2, 9)}, one))
 
 
 def test_a_loss_of_ones_own_opens_at_once(tmp_path):

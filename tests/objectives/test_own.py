@@ -308,6 +308,19 @@ def test_data_may_come_anywhere_among_the_arguments():
     assert float(eos.loss(obj, {"a": 3.0})) == 11.0
 
 
+def test_a_shape_may_be_told_by_an_array():
+    """A start, whole numbers or not: it is its shape that is meant, not its entries."""
+
+    def loss(w, v):
+        return (w**2).sum() + v @ v
+
+    like = {"w": np.array([[3, 2]]), "v": np.zeros(4)}
+    found = from_function(loss, shapes=like)
+    assert found.shapes == ((1, 2), (4,))
+    assert found is from_function(loss, shapes={"w": (1, 2), "v": (4,)})
+    assert float(eos.loss(found, like)) == 13.0
+
+
 def test_other_data_and_fewer():
     x = np.linspace(-1, 1, 6)
     obj = from_function(line, data={"X": x, "y": x**2})

@@ -135,7 +135,7 @@ def test_laws_are_drawn_with_their_verdicts():
     assert plots.kinds(found)[:2] == ["boundary", "scaling"]
     ax = plots.draw(found, "scaling").axes[0]
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels[0].endswith("1.700 +- 0.010") and "withheld: 3 scales" in labels[1]
+    assert labels[0].endswith("1.700 ± 0.010") and "withheld: 3 scales" in labels[1]
     assert ax.get_title() == "dimension: agree within their errors"
     styles = [line.get_linestyle() for line in ax.lines if line.get_linestyle() != "None"]
     assert styles == ["-", ":", "-"]

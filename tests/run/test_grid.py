@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import eos_jax as eos
 from eos_jax import rules
-from eos_jax.run.grid import make_grid, starts, tile_shape, tiles
+from eos_jax.run.grid import make_grid, starts, starts_of, tile_shape, tiles
 
 shapes = st.lists(st.integers(1, 7), max_size=4).map(tuple)
 
@@ -78,3 +78,40 @@ def test_integers_and_single_precision_become_the_sweep_dtype(paper):
 def test_numbers_too_large_for_the_dtype_are_invalid_starts(paper):
     found = eos.sweep(paper, {"x": [1e300, 1.0], "y": 0.5, "eta": 0.1}, 3, dtype="float32")
     assert found.outcome.values.tolist() == [eos.Outcome.INVALID, eos.Outcome.UNDECIDED]
+
+
+def test_entries_of_arrays_may_be_axes():
+    """Two entries of one matrix and one of another: every lane starts where a reader would put it,
+    and runs as that start does alone.
+    """
+    net = eos.objectives.deep_linear_network((2, 2, 2), singular_values=(1.5, 0.5))
+    W1, W2 = np.array([[0.5, -0.2], [0.1, 0.4]]), np.array([[0.3, 0.2], [-0.1, 0.6]])
+    axes = {"W1": W1, "W1_at_0_1": [-0.3, 0.7, 0.9], "W2_at_1_0": 0.25, "eta": 0.1, "W2": W2,
+            "W1_at_1_1": [0.8, 1.2]}  # fmt: skip
+    grid = make_grid(net, rules.gradient_descent(), axes, "float64", "product")
+    assert (grid.dims, grid.shape) == (("W1_at_0_1", "W1_at_1_1"), (3, 2))
+    parts = [starts(grid, t, ("eta",)) for t in tiles(grid.shape, (2, 1))]
+    assert {name for part in parts for name in part} == {"W1", "W2", "eta"}
+    some = starts_of(grid, np.array([5, 0]), ("eta",))
+    np.testing.assert_array_equal(some["W1"], [[[0.5, 0.9], [0.1, 1.2]], [[0.5, -0.3], [0.1, 0.8]]])
+    np.testing.assert_array_equal(some["W2"][1], [[0.3, 0.2], [0.25, 0.6]])
+    swept = eos.sweep(net, axes, 300)
+    assert swept.outcome.dims == grid.dims and swept.W1_at_0_1.long_name == "start of W1[0, 1]"
+    np.testing.assert_array_equal(W1, [[0.5, -0.2], [0.1, 0.4]])  # the caller's own are as before
+    for i, j in ((0, 0), (2, 1)):
+        first, second = W1.copy(), W2.copy()
+        first[0, 1], first[1, 1] = swept.W1_at_0_1[i], swept.W1_at_1_1[j]
+        second[1, 0] = 0.25
+        alone = eos.sweep(net, {"W1": first, "W2": second, "eta": 0.1}, 300)
+        assert int(alone.steps) == int(swept.steps[i, j])
+        np.testing.assert_allclose(alone.loss, swept.loss[i, j], rtol=1e-9, atol=1e-15)
+
+
+def test_names_that_are_no_entries_are_refused():
+    net = eos.objectives.deep_linear_network((2, 2, 2), singular_values=(1.5, 0.5))
+    whole = {"W1": np.eye(2), "W2": np.eye(2), "eta": 0.1}
+    for name in ("W1_at_2_0", "W1_at_0", "W1_at_0_-1", "W3_at_0_0", "W1_at_", "eta_at_0"):
+        with pytest.raises(ValueError, match=f"has `{name}`"):
+            eos.sweep(net, {**whole, name: [0.1, 0.2]}, 3)
+    with pytest.raises(ValueError, match="lacks `W1`"):
+        eos.sweep(net, {"W1_at_0_0": [0.1, 0.2], "W2": np.eye(2), "eta": 0.1}, 3)
