@@ -10,6 +10,7 @@ gradient descent beside it runs by XLA too.
 import functools
 import math
 import time
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -173,12 +174,32 @@ def predicted_cost(objective, rule):
     return cost_of_list(step, len(step.outputs))
 
 
+class Row(NamedTuple):
+    """A rule on a model.
+
+    Attributes:
+      rule: its name with its arguments.
+      model: name of the model.
+      nanoseconds: of the processor, for a step of one lane.
+      cost: operations of a step, in additions; nan where it is no list.
+      share: of the rate that the cost predicts from gradient descent's beside it.
+      over_line: rate over that of `jit(vmap(scan))`.
+    """
+
+    rule: str
+    model: str
+    nanoseconds: float
+    cost: float
+    share: float
+    over_line: float
+
+
 def table(lanes, work, repeats, say=print):
-    """Rows (label, model, ns, cost, share of the predicted rate, over `jit(vmap(scan))`).
+    """A `Row` for every rule and model.
 
     Args:
       lanes: how many.
-      work: additions for each lane, which set the horizon; some of them are of XLA's program.
+      work: additions for each lane, which set the horizon; XLA's program has an eighth of it.
       repeats: calls of each program.
       say: prints a line.
     """
@@ -188,21 +209,18 @@ def table(lanes, work, repeats, say=print):
     for label, rule, model in cells():
         objective, descent = models()[model], eos.rules.gradient_descent()
         cost, least = predicted_cost(objective, rule), predicted_cost(objective, descent)
-
-        def ours(rule, cost, objective=objective):
-            steps = max(32, round(work / (1000 if math.isnan(cost) else cost)))
-            axes = starts(objective, rule, lanes)
-            return steps, swept(objective, rule, axes, "float64", steps)
-
-        steps, run = ours(rule, cost)
-        plain, beside = ours(descent, least)
+        # what is no list takes microseconds a step
+        few, steps = (max(16, lanes // 16), 2048) if math.isnan(cost) else (lanes, work / cost)
+        steps, plain = max(32, round(steps)), max(32, round(work / least))
+        axes = starts(objective, rule, few)
+        run = swept(objective, rule, axes, "float64", steps)
+        beside = swept(objective, descent, starts(objective, descent, lanes), "float64", plain)
         short = max(32, steps // 8)  # its cost per step does not depend on steps
-        theirs = one_line(objective, rule, starts(objective, rule, lanes), "float64", short)
+        theirs = one_line(objective, rule, axes, "float64", short)
         seconds = processor_seconds({"rule": run, "descent": beside, "line": theirs}, repeats)
-        per_step = seconds["rule"] / steps
-        share = seconds["descent"] / plain * cost / least / per_step
-        row = (label, model, per_step / lanes * 1e9, cost, share,
-               seconds["line"] / short / per_step)  # fmt: skip
+        each = seconds["rule"] / steps / few
+        share = seconds["descent"] / plain / lanes * cost / least / each
+        row = Row(label, model, each * 1e9, cost, share, seconds["line"] / short / few / each)
         rows.append(row)
         say("P13 {:62.62s} {:9s} {:8.2f} ns  cost {:7.1f}  of predicted {:5.2f}  "
             "over jit(vmap(scan)) {:6.2f}".format(*row))  # fmt: skip

@@ -48,7 +48,11 @@ def from_jaxpr(closed: Any) -> Scalars:
     ]
     try:
         outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
-    except (KeyError, AttributeError, TypeError) as error:  # a version of JAX whose traces look different
+    except (
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:  # a version of JAX whose traces look different
         what = f"a trace that cannot be read here ({type(error).__name__}: {error})"
         raise NotScalars(what) from error
     return finished(build, [place for output in outputs for place in output.ravel()])
@@ -505,6 +509,8 @@ def _random_key(name, build, params, avals, *values):
     if any(value.shape for value in values):
         raise NotScalars(f"`{name}` of arrays")
     use = draws.generator()
+    if params.get("impl", use) != use:
+        raise NotScalars("keys of another generator")
     function = use.seed if name == "random_seed" else use.fold_in
     return draws.keys_of(_of_the_generator(build, function, *values))
 
