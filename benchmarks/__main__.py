@@ -351,10 +351,10 @@ TARGETS = {
 SIZES = {
     "full": {"lanes": 2**20, "steps": 2048, "repeats": 7, "map": 8192,
              "sides": (1000, 3163, 10_000), "work": 10, "breadth": 2**15, "breadth_steps": 2048,
-             "training": 1000, "rule_lanes": 2**12, "rule_work": 2**18},
+             "training": 1000, "rule_lanes": 2**12, "rule_work": 2**20},
     "quick": {"lanes": 2**16, "steps": 1024, "repeats": 3, "map": 1024,
               "sides": (1000, 3163), "work": 9, "breadth": 2**14, "breadth_steps": 1024,
-              "training": 300, "rule_lanes": 2**10, "rule_work": 2**17},
+              "training": 300, "rule_lanes": 2**11, "rule_work": 2**19},
     "toy": {"lanes": 2**12, "steps": 32, "repeats": 1, "map": 64, "sides": (32, 64), "work": 5,
             "breadth": 64, "breadth_steps": 32, "training": 100, "rule_lanes": 16,
             "rule_work": 2**10},

@@ -210,7 +210,7 @@ def table(lanes, work, repeats, say=print):
         objective, descent = models()[model], eos.rules.gradient_descent()
         cost, least = predicted_cost(objective, rule), predicted_cost(objective, descent)
         # what is no list takes microseconds a step
-        few, steps = (max(16, lanes // 16), 2048) if math.isnan(cost) else (lanes, work / cost)
+        few, steps = (max(16, lanes // 32), 1024) if math.isnan(cost) else (lanes, work / cost)
         steps, plain = max(32, round(steps)), max(32, round(work / least))
         axes = starts(objective, rule, few)
         run = swept(objective, rule, axes, "float64", steps)
