@@ -27,6 +27,9 @@ from eos_jax.outcomes import ESCAPE, Stop
 from eos_jax.rules import Rule
 from eos_jax.sweep import sweep
 
+Numbers = list[float | list[float | list[float]]]
+"""A row of numbers, or for a parameter that is an array rows of rows: its own, or one a start."""
+
 
 class Range(msgspec.Struct, forbid_unknown_fields=True):
     """Evenly spaced values, both ends included."""
@@ -51,7 +54,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
       steps: the horizon.
-      axes: for each parameter and hyperparameter a range, a list or a number.
+      axes: for each parameter and hyperparameter a range, a list or a number; for a parameter
+        that is an array nested lists, of its shape or with one such for each start.
       objective: `name` of a registered family and its settings; absent where the command names
         a user's own function.
       rule: `name` of a rule and its settings; gradient descent by default.
@@ -68,7 +72,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     steps: int
-    axes: dict[str, Range | list[float] | float]
+    axes: dict[str, Range | Numbers | float]
     objective: dict[str, Any] | None = None
     rule: dict[str, Any] | None = None
     stop: Deciding | bool = True
@@ -203,13 +207,13 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
 
 def _fits_axis(value) -> bool:
     try:
-        msgspec.convert(value, Range | list[float] | float)
+        msgspec.convert(value, Range | Numbers | float)
         return True
     except msgspec.ValidationError:
         return False
 
 
-def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | float:
+def axis_values(name: str, axis: Range | Numbers | float) -> np.ndarray | float:
     """The numbers of one axis."""
     if name == "seed" and not isinstance(axis, Range):
         whole = np.asarray(axis).astype(np.int64)
@@ -217,7 +221,12 @@ def axis_values(name: str, axis: Range | list[float] | float) -> np.ndarray | fl
     if isinstance(axis, float | int):
         return float(axis)
     if isinstance(axis, list):
-        return np.asarray(axis, float)
+        try:
+            return np.asarray(axis, float)
+        except ValueError:
+            raise ValueError(
+                f"Key `axes.{name}` must have rows of one length, but got {axis!r}."
+            ) from None
     if axis.num < 1:
         raise ValueError(f"Key `axes.{name}.num` must be at least 1, but got {axis.num}.")
     if not math.isfinite(axis.start) or not math.isfinite(axis.stop - axis.start):
