@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 import eos_jax as eos
-from benchmarks import breadth, peers
+from benchmarks import breadth, peers, rules
 from eos_jax.machine import cores
 
 MODELS = {"(2, 2)": (2, 2), "4": 4}
@@ -34,7 +34,7 @@ REACH = {
     "P3 GiB": ("2", ""), "P5": ("flat", ""), "P6 seconds": ("2", "1.2"), "P7": ("flat", ""),
     "P8 least": ("1", "3"), "P8 mean": ("5", "10"), "P9 bare": ("0.85", "0.95"),
     "P9 examined": ("0.75", "0.9"), "P10 maximum": ("1.5", "1.25"), "P10 exponent": ("4", "3"),
-    "P11": ("3", "2"), "P12": ("0.95", "1"),
+    "P11": ("3", "2"), "P12": ("0.95", "1"), "P13 predicted": ("0.5", ""), "P13 line": ("1", ""),
 }  # fmt: skip
 """What performance should reach, and what would be as good as it gets."""
 
@@ -331,20 +331,33 @@ def against_another(report, size):
             report.row("P12", f"P3 in the time of jax {other['jax']}", row["value"] / here["value"])
 
 
+def every_rule(report, size):
+    """P13: every rule against the rate that its operations predict, and against one line of JAX."""
+    rows = rules.table(size["rule_lanes"], size["rule_work"], size["repeats"], say=report.say)
+    listed = [row for row in rows if not math.isnan(row.cost)]
+    slow = min(listed, key=lambda row: row.share)
+    report.row("P13 predicted", f"least of {len(listed)}: {slow.rule[:22]}, {slow.model}",
+               slow.share)  # fmt: skip
+    slow = min(rows, key=lambda row: row.over_line)
+    report.row("P13 line", f"least of {len(rows)}: {slow.rule[:22]}, {slow.model}", slow.over_line)
+
+
 TARGETS = {
     "P1": core_kernel, "P2": against_peers, "P3": whole_map, "P5": memory_and_lanes,
     "P6": cold_start, "P7": cost_and_work, "P8": breadth_of, "P9": sweeps_and_kernel,
     "P10": what_observers_cost, "P11": sharpness_of_networks, "P12": against_another,
+    "P13": every_rule,
 }  # fmt: skip
 SIZES = {
     "full": {"lanes": 2**20, "steps": 2048, "repeats": 7, "map": 8192,
              "sides": (1000, 3163, 10_000), "work": 10, "breadth": 2**15, "breadth_steps": 2048,
-             "training": 1000},
+             "training": 1000, "rule_lanes": 2**12, "rule_work": 2**20},
     "quick": {"lanes": 2**16, "steps": 1024, "repeats": 3, "map": 1024,
               "sides": (1000, 3163), "work": 9, "breadth": 2**14, "breadth_steps": 1024,
-              "training": 300},
+              "training": 300, "rule_lanes": 2**11, "rule_work": 2**19},
     "toy": {"lanes": 2**12, "steps": 32, "repeats": 1, "map": 64, "sides": (32, 64), "work": 5,
-            "breadth": 64, "breadth_steps": 32, "training": 100},
+            "breadth": 64, "breadth_steps": 32, "training": 100, "rule_lanes": 16,
+            "rule_work": 2**10},
 }  # fmt: skip
 
 

@@ -27,8 +27,11 @@ def axes_of(objective, rule, lanes, seed=0):
 def one_line(objective, rule, axes, dtype, steps):
     """`jit(vmap(scan))`: (lanes,) arrays to the last points."""
     hyper = {n: axes.get(n, rule.defaults.get(n)) for n in rule.hyperparameters}
-    count = len(axes["eta"])
-    hyper = {n: np.broadcast_to(np.asarray(v, dtype), (count,)) for n, v in hyper.items()}
+    count = len(next(iter(axes.values())))
+    hyper = {
+        n: np.broadcast_to(np.asarray(v, "uint32" if n == "seed" else dtype), (count,))
+        for n, v in hyper.items()
+    }
     params = {n: axes[n].astype(dtype) for n in objective.parameters}
 
     def orbit(params, hyper):

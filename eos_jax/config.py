@@ -27,7 +27,6 @@ from eos_jax.outcomes import ESCAPE, Stop
 from eos_jax.rules import Rule
 from eos_jax.sweep import sweep
 
-
 class Range(msgspec.Struct, forbid_unknown_fields=True):
     """Evenly spaced values, both ends included."""
 
@@ -38,7 +37,7 @@ class Range(msgspec.Struct, forbid_unknown_fields=True):
 
 
 Values = list[float | list[float | list[float]]]
-"""Numbers: of an axis, or a start of a parameter that is an array, row by row."""
+"""A row of numbers, or for a parameter that is an array rows of rows: its own, or one a start."""
 
 
 class Deciding(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,8 +54,9 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
       steps: the horizon.
-      axes: for each parameter and hyperparameter a range, a list or a number; a parameter that is
-        an array is a list of its rows, and its entries may be axes, such as `W_at_0_2`.
+      axes: for each parameter and hyperparameter a range, a list or a number; for a parameter
+        that is an array nested lists, of its shape or with one such for each start; its entries
+        may be axes, such as `W_at_0_2`.
       objective: `name` of a registered family and its settings; absent where the command names
         a user's own function.
       rule: `name` of a rule and its settings; gradient descent by default.
@@ -232,7 +232,12 @@ def axis_values(name: str, axis: Range | Values | float) -> np.ndarray | float:
     if isinstance(axis, float | int):
         return float(axis)
     if isinstance(axis, list):
-        return np.asarray(axis, float)
+        try:
+            return np.asarray(axis, float)
+        except ValueError:
+            raise ValueError(
+                f"Key `axes.{name}` must have rows of one length, but got {axis!r}."
+            ) from None
     if axis.num < 1:
         raise ValueError(f"Key `axes.{name}.num` must be at least 1, but got {axis.num}.")
     if not math.isfinite(axis.start) or not math.isfinite(axis.stop - axis.start):

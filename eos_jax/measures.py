@@ -224,12 +224,18 @@ def _inner(first, second):
 
 
 @functools.lru_cache(maxsize=64)
-def batch_sharpness(batch: int | None = None, draws: int = 64) -> Measure:
+def batch_sharpness(
+    batch: int | None = None, draws: int = 64, ratio_of_means: bool = False
+) -> Measure:
     """A measure: the mean over batches B of g_B^T H_B g_B / |g_B|^2, g_B and H_B of the loss on B.
+
+    Or the ratio of the two means, which batches of a small gradient do not weigh on: 2/eta of it
+    is where a step on a batch no longer lowers, on average, the loss on that batch.
 
     Args:
       batch: samples in a batch; by default the rule's hyperparameter `batch`.
       draws: how many batches the mean is over; each sample of an orbit draws its own.
+      ratio_of_means: E[g_B^T H_B g_B] / E[|g_B|^2] in place of the mean of ratios.
 
     Returns:
       The measure, for objectives whose data are samples.
@@ -264,9 +270,12 @@ def batch_sharpness(batch: int | None = None, draws: int = 64) -> Measure:
         def of_one(key):
             part = of_batch(objective, draw_batch(objective, key, size))
             slope, image = _gradient_and_image(part, full)
-            return _inner(slope, image) / _inner(slope, slope)
+            return _inner(slope, image), _inner(slope, slope)
 
-        return jnp.mean(jax.vmap(of_one)(jax.random.split(root, draws)))
+        bends, squares = jax.vmap(of_one)(jax.random.split(root, draws))
+        if ratio_of_means:
+            return jnp.mean(bends) / jnp.mean(squares)
+        return jnp.mean(bends / squares)
 
     return batch_sharpness
 

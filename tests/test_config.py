@@ -1,6 +1,7 @@
 """Configurations: the same sweep as in Python, unknown keys refused, every shipped file valid."""
 
 import inspect
+import math
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def test_shipped_configurations_run(path):
     for n in ranges:
         settings.axes[n].num = points
     found = config.run(settings)
-    assert found.outcome.size == points ** len(ranges)
+    starts = [len(axis) for axis in settings.axes.values() if isinstance(axis, list)]
+    assert found.outcome.size == points ** len(ranges) * math.prod(starts)
     assert not (found.outcome == eos.Outcome.PENDING).any()
 
 
@@ -80,6 +82,19 @@ def test_a_configuration_is_the_call_in_python(load):
     np.testing.assert_array_equal(arguments["axes"]["x"], np.linspace(2, 3, 5))
     np.testing.assert_array_equal(arguments["axes"]["y"], [0.3, 0.4])
     assert arguments["axes"]["eta"] == 0.2
+
+
+def test_starts_of_arrays_are_nested_lists(load):
+    text = """
+    steps = 10
+    objective = { name = "deep_linear_network", sizes = [2, 1, 2] }
+    axes = { W1 = [[[1.0, 2.0]], [[3, 4]], [[5, 6]]], W2 = [[[0.5], [0.1]], [[1.0], [0.2]]], eta = 0.1 }
+    """
+    axes = config.arguments(load(text))["axes"]
+    assert axes["W1"].shape == (3, 1, 2) and axes["W2"].shape == (2, 2, 1)
+    assert config.run(load(text)).outcome.sizes == {"W1": 3, "W2": 2}
+    with pytest.raises(ValueError, match=r"`axes\.W2` must have rows of one length"):
+        config.arguments(load(text.replace("[0.1]", "[0.1, 2.0]")))
 
 
 @pytest.mark.parametrize(

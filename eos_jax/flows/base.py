@@ -172,6 +172,25 @@ def spectrum(objective: Objective, params: Mapping[str, Any]) -> Spectrum:
     slope_of = jax.grad(function)
     # LAPACK compiles at once, Jacobi's rounds in seconds
     values, vectors = jnp.linalg.eigh(jax.jacfwd(slope_of)(flat))
-    top = vectors[:, -1]
-    rise = jax.grad(lambda point: jnp.vdot(top, jax.jvp(slope_of, (point,), (top,))[1]))(flat)
+    rise = rises(objective, params, vectors[:, -1:])[0, 0]
     return Spectrum(values, vectors, rise, slope_of(flat))
+
+
+def rises(objective: Objective, params: Mapping[str, Any], vectors: jax.Array) -> jax.Array:
+    """The gradients of u_i^T H u_j at a point, the vectors u held.
+
+    Args:
+      objective: the objective.
+      params: one point.
+      vectors: u_i as columns, shape (N, k).
+
+    Returns:
+      Array of shape (k, k, N).
+    """
+    function, flat = flat_loss(objective, params)
+
+    def bends(point):
+        along = lambda u: jax.jvp(jax.grad(function), (point,), (u,))[1]  # noqa: E731
+        return vectors.T @ jax.vmap(along, 1, 1)(vectors)
+
+    return jax.jacrev(bends)(flat)

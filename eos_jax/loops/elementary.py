@@ -2,13 +2,15 @@
 
 They are made of sums, products, quotients, comparisons and moves of bits, so their bits are the
 same wherever these are; a vector of lanes runs them without a call. They are within 2 units in the
-last place (`logistic`, `tanh`, `sinh`, `cosh`, `tan`, `erfc`: 4; in single precision `tanh` and
-`erf`: 6; `power` with an exponent that is no half of a whole number: 2 + |exponent log x|), `sin`,
-`cos`, `tan` for |x| < 2^30. What is rare in losses goes through double in single precision.
+last place (`logistic`, `tanh`, `sinh`, `cosh`, `tan`, `erfc`: 4; `erf_inv`: 5; in single precision
+`tanh` and `erf`: 6; `power` with an exponent that is no half of a whole number:
+2 + |exponent log x|), `sin`, `cos`, `tan` for |x| < 2^30. What is rare in losses goes through
+double in single precision.
 
 Source: Tang 1989 and Cody and Waite 1980 for the reductions; the coefficients of `log` and, in
 double precision, `erf` are those of Sun's fdlibm; the quotients of `tanh` and `erf` in single
-precision are minimax fits, 2e-8 from the function relative to it.
+precision are minimax fits, 2e-8 from the function relative to it; those of `erf_inv` are Giles's
+(2012, "Approximating the erfinv function"), which XLA has too.
 """
 
 import functools
@@ -112,6 +114,55 @@ _ERF_LARGEST = (
      3.19985821950859553908e+03, 2.55305040643316442583e+03, 4.74528541206955367215e+02,
      -2.24409524465858183362e+01),
 )  # fmt: skip
+
+
+class _Piece(NamedTuple):
+    """erf_inv(x)/x from w = -log(1 - x^2) = start, by powers of w, then sqrt(w), less the centre.
+
+    The highest power comes first.
+    """
+
+    start: float
+    centre: float
+    coefficients: tuple[float, ...]
+
+
+_ERF_INV = {
+    "float64": (
+        _Piece(0.0, 3.125, (
+            -3.6444120640178196996e-21, -1.685059138182016589e-19, 1.2858480715256400167e-18,
+            1.115787767802518096e-17, -1.333171662854620906e-16, 2.0972767875968561637e-17,
+            6.6376381343583238325e-15, -4.0545662729752068639e-14, -8.1519341976054721522e-14,
+            2.6335093153082322977e-12, -1.2975133253453532498e-11, -5.4154120542946279317e-11,
+            1.051212273321532285e-09, -4.1126339803469836976e-09, -2.9070369957882005086e-08,
+            4.2347877827932403518e-07, -1.3654692000834678645e-06, -1.3882523362786468719e-05,
+            0.0001867342080340571352, -0.00074070253416626697512, -0.0060336708714301490533,
+            0.24015818242558961693, 1.6536545626831027356)),
+        _Piece(6.25, 3.25, (
+            2.2137376921775787049e-09, 9.0756561938885390979e-08, -2.7517406297064545428e-07,
+            1.8239629214389227755e-08, 1.5027403968909827627e-06, -4.013867526981545969e-06,
+            2.9234449089955446044e-06, 1.2475304481671778723e-05, -4.7318229009055733981e-05,
+            6.8284851459573175448e-05, 2.4031110387097893999e-05, -0.0003550375203628474796,
+            0.00095328937973738049703, -0.0016882755560235047313, 0.0024914420961078508066,
+            -0.0037512085075692412107, 0.005370914553590063617, 1.0052589676941592334,
+            3.0838856104922207635)),
+        _Piece(16.0, 5.0, (
+            -2.7109920616438573243e-11, -2.5556418169965252055e-10, 1.5076572693500548083e-09,
+            -3.7894654401267369937e-09, 7.6157012080783393804e-09, -1.4960026627149240478e-08,
+            2.9147953450901080826e-08, -6.7711997758452339498e-08, 2.2900482228026654717e-07,
+            -9.9298272942317002539e-07, 4.5260625972231537039e-06, -1.9681778105531670567e-05,
+            7.5995277030017761139e-05, -0.00021503011930044477347, -0.00013871931833623122026,
+            1.0103004648645343977, 4.8499064014085844221)),
+    ),
+    "float32": (
+        _Piece(0.0, 2.5, (
+            2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
+            -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)),
+        _Piece(5.0, 3.0, (
+            -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
+            -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)),
+    ),
+}  # fmt: skip
 
 FUNCTIONS: dict[str, Callable[[Expression], Expression]] = {}
 """Formulas by the name of JAX's primitive."""
@@ -411,6 +462,22 @@ def erfc(x: Expression) -> Expression:
     return where(x.differs(x), x, where(size < x.like(0.84375), -small + 1.0, found))
 
 
+@_register
+def erf_inv(x: Expression) -> Expression:
+    """The inverse of the error function; beyond -1 and 1 not a number."""
+    w = -log((x.like(1.0) - x) * (x + 1.0))
+    ends = _ERF_INV[x.dtype]
+    found = polynomial(w - ends[0].centre, ends[0].coefficients[::-1])
+    root = w.sqrt()
+    for beyond in ends[1:]:
+        there = polynomial(root - beyond.centre, beyond.coefficients[::-1])
+        found = where(w < x.like(beyond.start), found, there)
+    found = found * x
+    size = abs(x)
+    found = where(size.equals(x.like(1.0)), x * math.inf, found)
+    return where(size > x.like(1.0), x.like(math.nan), found)
+
+
 def nearest_even(x: Expression) -> Expression:
     """The nearest whole number, of two the even one."""
     whole, _ = _whole(x)
@@ -448,3 +515,14 @@ def power(x: Expression, exponent: float) -> Expression:
         return x.like(1) / found if exponent < 0 else found
     wide = x.convert("float64")
     return exp(log(wide) * exponent).convert(x.dtype)
+
+
+def varying_power(x: Expression, y: Expression) -> Expression:
+    """X^y of two numbers that vary, y a float or an integer."""
+    base, exponent = x.convert("float64"), y.convert("float64")
+    size = exp(log(abs(base)) * exponent)
+    half = exponent * 0.5
+    even, whole = half.equals(half.floor()), exponent.equals(exponent.floor())
+    turned = where(even, size, where(whole, -size, size.like(math.nan)))
+    found = where(base < base.like(0.0), turned, size)
+    return where(exponent.equals(exponent.like(0.0)), found.like(1.0), found).convert(x.dtype)

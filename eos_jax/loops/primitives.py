@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from eos_jax.loops import elementary
+from eos_jax.loops import draws, elementary
 from eos_jax.loops.expressions import Expression, where
 from eos_jax.loops.scalars import Builder, NotScalars, Scalars, finished
 
@@ -48,7 +48,11 @@ def from_jaxpr(closed: Any) -> Scalars:
     ]
     try:
         outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
-    except (KeyError, AttributeError) as error:  # a version of JAX whose traces look different
+    except (
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:  # a version of JAX whose traces look different
         what = f"a trace that cannot be read here ({type(error).__name__}: {error})"
         raise NotScalars(what) from error
     return finished(build, [place for output in outputs for place in output.ravel()])
@@ -248,7 +252,7 @@ def _pow(build, params, avals, x, y):
         if x.constant is not None and x.constant > 0:
             wide = y.convert("float64") * math.log(x.constant)
             return elementary.FUNCTIONS["exp"](wide).convert(x.dtype)
-        raise NotScalars("`pow` of two numbers that vary")
+        return elementary.varying_power(x, y)
 
     return _expressions(build, power, x, y)
 
@@ -489,3 +493,74 @@ def _cond(build, params, avals, index, *values):
     lists = tuple(_region(branch, *_described(branch, values)) for branch in branches)
     place = build.add("branch", index[()], *_flat(values), dtype="", detail=lists)
     return _items(build, place, avals)
+
+
+def _of_the_generator(build, function, *values):
+    """A function of JAX's generator written out: of keys, which become words, and numbers."""
+    keys = [isinstance(value.ravel()[0], draws.Key) for value in values]
+    words = ["key" if is_key else build.dtype(v[()]) for is_key, v in zip(keys, values)]
+    closed = draws.traced(function, words)
+    given = [draws.words_of(v) if is_key else v for is_key, v in zip(keys, values)]
+    return written_out(build, closed.jaxpr, closed.consts, given)[0]
+
+
+@_of("random_seed", "random_fold_in")
+def _random_key(name, build, params, avals, *values):
+    if any(value.shape for value in values):
+        raise NotScalars(f"`{name}` of arrays")
+    use = draws.generator()
+    if params.get("impl", use) != use:
+        raise NotScalars("keys of another generator")
+    function = use.seed if name == "random_seed" else use.fold_in
+    return draws.keys_of(_of_the_generator(build, function, *values))
+
+
+@_of("random_split")
+def _random_split(build, params, avals, key):
+    shape = params["shape"]
+    split = lambda words: draws.generator().split(words, shape)  # noqa: E731
+    return draws.keys_of(_of_the_generator(build, split, key))
+
+
+@_of("random_bits")
+def _random_bits(build, params, avals, key):
+    width, shape = params["bit_width"], params["shape"]
+    bits = lambda words: draws.generator().random_bits(words, width, shape)  # noqa: E731
+    return _of_the_generator(build, bits, key)
+
+
+@_of("random_wrap")
+def _random_wrap(build, params, avals, words):
+    return draws.keys_of(words)
+
+
+@_of("random_unwrap")
+def _random_unwrap(build, params, avals, keys):
+    return draws.words_of(keys)
+
+
+@_of("iota_2x32_shape")
+def _counted(build, params, avals):
+    count = np.arange(math.prod(params["shape"]), dtype=np.uint64).reshape(params["shape"])
+    halves = count >> np.uint64(32), count & np.uint64(0xFFFFFFFF)
+    return [_constants(build, half.astype(np.uint32)) for half in halves]
+
+
+@_of("threefry2x32")
+def _threefry(build, params, avals, *places):
+    both = _entrywise(
+        lambda *p: tuple(e.place for e in draws.threefry(*(Expression(build, q) for q in p))),
+        *places,
+    )
+    return [_entrywise(lambda pair, half=half: pair[half], both) for half in (0, 1)]
+
+
+@_of("sort")
+def _sort(build, params, avals, *rows):
+    entries, whole = rows[0].size, not np.dtype(avals[0].dtype).name.startswith("float")
+    if rows[0].ndim != 1 or params["num_keys"] != 1 or not whole:
+        raise NotScalars("a `sort` of anything but a row of integers")
+    if entries > draws.MOST_SORTED:
+        raise NotScalars(f"a `sort` of {entries} entries")
+    found = draws.sorted_rows([[Expression(build, place) for place in row] for row in rows])
+    return [_entrywise(lambda e: e.place, np.array([*row, None], object)[:-1]) for row in found]

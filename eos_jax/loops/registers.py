@@ -20,6 +20,7 @@ IN_FLIGHT = 8
 """Registers of lanes that a loop works on at once, so that they hide each other's latency."""
 
 _LONG_CHAIN = 35  # operations that wait for one another; measured
+_WIDE = 10  # operations for each link of the chain that keep the processor busy; measured
 
 
 def lanes_in_flight(dtype: str) -> int:
@@ -32,9 +33,11 @@ def lanes_together(scalars: Scalars, lanes: int, dtype: str) -> int:
 
     A register of them, one after the other, so that few values wait and all stay in registers;
     but all of them where a long chain of operations is what a step waits for: the processor does
-    not look that far ahead for the next register.
+    not look that far ahead for the next register. A step that has enough to do beside its chain,
+    such as products of matrices, waits for nothing.
     """
-    if longest_chain(scalars) > _LONG_CHAIN:
+    chain = longest_chain(scalars)
+    if chain > _LONG_CHAIN and len(scalars.operations) < _WIDE * chain:
         return lanes
     return min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
 

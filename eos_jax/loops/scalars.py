@@ -127,6 +127,9 @@ class Builder:
             return self.add("neg", arguments[1 - values.index(-1.0)], dtype=dtype)
         if name == "div" and values[1] == 1.0:
             return arguments[0]
+        if name.startswith("shift") and values[1] is not None:  # beyond its bits, as XLA has it
+            if values[1] >= 8 * np.dtype(dtype).itemsize:
+                return self.constant(0, dtype)
         if name == "neg" and given[0].name == "neg":
             return given[0].arguments[0]
         if name in ("and", "or") and dtype == "bool":

@@ -56,6 +56,7 @@ from eos_jax.theory.theorems import (
 from eos_jax.theory.thresholds import (
     adam_threshold,
     heavy_ball_threshold,
+    minibatch_threshold,
     nesterov_threshold,
     sam_threshold,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "heavy_ball_threshold",
     "hessian_eigenvalues",
     "imbalance_factor",
+    "minibatch_threshold",
     "nesterov_threshold",
     "parabola",
     "parabola_end",

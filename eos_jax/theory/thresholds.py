@@ -32,6 +32,25 @@ def nesterov_threshold(eta: Array, beta: Array) -> Array:
     return 2 * (1 + beta) / (eta * (1 + 2 * beta))
 
 
+def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:
+    """Where batches with momentum lose a sample: (2/eta) (1 - beta^2)/(1 + beta - 2 beta share).
+
+    Args: eta; beta, momentum; share, batch over samples, how often each is drawn.
+    Returns: the batch's curvature along the sample (1/eta).
+    Raises: ValueError unless eta > 0, 0 <= beta < 1 and 0 < share <= 1.
+    2 (1 - beta)/eta for a small share, 2 (1 + beta)/eta where every batch is all data. Exact for
+    the mean of x^2 where samples have directions of their own: u' = beta u - eta l x with
+    probability `share`, else u' = beta u, x' = x + u'. Single orbits shrink a little beyond.
+    Source: derived; the ends, Andreyev et al. 2026.
+    >>> [round(minibatch_threshold(0.1, 0.9, share), 6) for share in (1e-9, 0.25, 1.0)]
+    [2.0, 2.62069, 38.0]
+    """
+    require_positive("eta", eta)
+    require_momentum("beta", beta)
+    require("share", share, lambda v: (v > 0) & (v <= 1), "lie in (0, 1]")
+    return 2 * (1 - beta**2) / (eta * (1 + beta - 2 * beta * share))
+
+
 def adam_threshold(eta: Array, beta1: Array) -> Array:
     """Threshold of the preconditioned sharpness under Adam: (2 + 2 beta1) / ((1 - beta1) eta).
 

@@ -99,7 +99,6 @@ def test_the_steps_of_the_paper_take_what_one_would_write_by_hand(model, each):
     [
         (lambda x: jax.scipy.special.gammaln(x), "lgamma"),
         (lambda x: jnp.linalg.norm(jnp.full((40, 40), x) @ jnp.ones((40, 40))), "1600 entries"),
-        (lambda x: x**x, "pow"),
     ],
 )
 def test_what_is_no_list_says_why(function, why):
@@ -138,12 +137,13 @@ EXACT = {
     "logistic": (lambda x: 1 / (1 + mpmath.exp(-x)), -300, 300), "sin": (mpmath.sin, -1e6, 1e6),
     "cos": (mpmath.cos, -1e6, 1e6), "tan": (mpmath.tan, -100, 100), "erf": (mpmath.erf, -7, 7),
     "erfc": (mpmath.erfc, -6, 26), "sinh": (mpmath.sinh, -709, 709),
-    "cosh": (mpmath.cosh, -709, 709),
+    "cosh": (mpmath.cosh, -709, 709), "erf_inv": (mpmath.erfinv, -0.9999999, 0.9999999),
 }  # fmt: skip
 ULPS = {
-    "float64": {"logistic": 4, "tanh": 4, "sinh": 4, "cosh": 4, "erfc": 4, "tan": 4},
-    "float32": {"tanh": 6, "erf": 6, "sinh": 4, "cosh": 4},
-}
+    "float64": {"logistic": 4, "tanh": 4, "sinh": 4, "cosh": 4, "erfc": 4, "tan": 4,
+                "erf_inv": 5},
+    "float32": {"tanh": 6, "erf": 6, "sinh": 4, "cosh": 4, "erf_inv": 5},
+}  # fmt: skip
 PRECISIONS = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
@@ -186,7 +186,8 @@ def test_elementary_functions_at_the_ends_of_the_line(name, dtype):
     points = np.array([0.0, -0.0, np.inf, -np.inf, np.nan], dtype)
     with jax.enable_x64(True):
         of_jax = {"logistic": jax.nn.sigmoid, "erf": jax.scipy.special.erf,
-                  "erfc": jax.scipy.special.erfc}  # fmt: skip
+                  "erfc": jax.scipy.special.erfc,
+                  "erf_inv": jax.scipy.special.erfinv}  # fmt: skip
         wanted = np.asarray(of_jax.get(name, getattr(jnp, name, None))(jnp.asarray(points)))
     (found,) = interpret(elementary_list(name, dtype), points)
     np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps)

@@ -121,3 +121,24 @@ def test_batches_do_not_depend_on_the_tile_or_on_a_stop(tmp_path):
     again = run(tile=5, out=tmp_path / "store")
     for name in whole.data_vars:
         assert again[name].values.tobytes() == whole[name].values.tobytes(), name
+
+
+def test_batch_sharpness_as_a_ratio_of_means(x64):
+    """E[g H g]/E[g g] over all pairs, two samples apart in size: it leans to the larger."""
+    rule = rules.minibatch_heavy_ball(batch=2)
+    here = sample(model(), rule, {n: jnp.asarray(v) for n, v in POINT.items()}, (), numbers(rule))
+    measure = measures.batch_sharpness(draws=4000, ratio_of_means=True)
+    found = float(jax.jit(lambda: measure(here))())
+    bends, squares, a, b = [], [], 0.9, 0.4
+    for i in range(5):
+        for j in range(i):
+            x, y = X[[i, j]], Y[[i, j]]
+            first, second = np.mean(-x * (y - a * b * x)), np.mean(x * x)
+            g = first * np.array([b, a])
+            hessian = second * np.outer([b, a], [b, a]) + first * np.array([[0, 1], [1, 0]])
+            bends.append(g @ hessian @ g)
+            squares.append(g @ g)
+    wanted = np.mean(bends) / np.mean(squares)
+    spread = np.std(np.array(bends) - wanted * np.array(squares)) / np.mean(squares)
+    assert found == pytest.approx(wanted, abs=5 * spread / np.sqrt(4000))
+    assert abs(wanted - np.mean(np.array(bends) / np.array(squares))) > 5 * spread / 4000**0.5

@@ -32,6 +32,7 @@ CALLS = [
     (theory.final_multiplier, (0.2,)),
     (theory.nesterov_threshold, (0.2, 0.9)),
     (theory.sam_threshold, (0.2, 0.1, 1.0)),
+    (theory.minibatch_threshold, (0.2, 0.9, 0.25)),
 ]
 
 
