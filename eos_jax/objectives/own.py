@@ -113,6 +113,33 @@ def from_function(
     )
 
 
+def as_objective(objective: Any) -> Objective:
+    """The objective that is meant: an objective, or a loss of scalars without data.
+
+    Args:
+      objective: an `Objective`, or what `from_function` takes alone.
+
+    Returns:
+      The objective.
+
+    Raises:
+      ValueError: if it is neither, or as `from_function`.
+
+    Example:
+      >>> from eos_jax.objectives.own import as_objective
+      >>> as_objective(lambda a, b: (a * b - 1) ** 2)
+      Objective(<lambda>: a, b)
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if callable(objective) and not isinstance(objective, type):
+        return from_function(objective)
+    raise ValueError(
+        "Argument `objective` must be an Objective, or a loss as a function of its parameters, but "
+        f"got {type(objective).__name__}; eos.objectives.from_function makes one, also with data."
+    )
+
+
 def objective_of(
     function: Callable[..., Any],
     call: Callable[..., Any],

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import eos_jax as eos
 from eos_jax.objectives import from_function
@@ -463,3 +464,29 @@ def check_by_differences(obj, loss, flat, point):
 def central(function, at, step):
     units = step * np.eye(len(at))
     return np.array([(function(at + u) - function(at - u)) / (2 * step) for u in units])
+
+
+def test_a_function_stands_for_its_objective():
+    """Wherever orbits begin; what is neither is refused in a sentence."""
+    own, axes = from_function(valley), {"a": [0.5, 2.0], "b": 0.3, "eta": 0.1}
+    xr.testing.assert_identical(eos.sweep(valley, axes, 500), eos.sweep(own, axes, 500))
+    point = {"a": 0.5, "b": 0.3}
+    assert eos.simulate(valley, point, 0.1, 9) == eos.simulate(own, point, 0.1, 9)
+    ends = eos.iterate(functools.partial(valley), {"a": [0.5], "b": 0.3}, 0.1, 9)
+    np.testing.assert_array_equal(ends["a"], eos.simulate(own, point, 0.1, 9)["a"])
+    found = eos.analysis.cycles(valley, point, 0.1, 1)
+    assert np.prod([found.points[name] for name in "ab"]) == pytest.approx(1)
+    for wrong in (3, "scalar_product", Fit, None):
+        with pytest.raises(
+            ValueError, match="Argument `objective` must be an Objective, or a loss"
+        ):
+            eos.sweep(wrong, axes, 5)
+
+
+def test_a_sweep_inside_jit_is_refused():
+    with pytest.raises(ValueError, match=r"`a` as numbers, but it is traced: .*eos\.simulate"):
+        jax.jit(lambda a: eos.sweep(valley, {"a": a, "b": 0.3, "eta": 0.1}, 5).a_final.values)(1.0)
+
+
+def valley(a, b):
+    return (a * b - 1) ** 2 / 2
