@@ -36,8 +36,8 @@ REMARKS = {
     "linear_nearby": "linear in small gradients, as at a minimum: the threshold is where the "
     "spectral radius of its linearised map passes 1",
     "coordinate_nearby": "acts on each coordinate alone where gradients are small, as at a "
-    "minimum: the curvature is that of D^(1/2) H D^(1/2), D the rule's present response to a small gradient "
-    "over eta, and the threshold that of its linearised map with the response normalised",
+    "minimum: the curvature is that of D^(1/2) H D^(1/2), D the rule's present response to a small "
+    "gradient over eta, and the threshold that of its linearised map with the response normalised",
     "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
     "curvature makes a minimum stable",
     "coupled": "no threshold is known: the rule is not linear and does not act on each coordinate "
