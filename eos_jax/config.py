@@ -27,6 +27,7 @@ from eos_jax.outcomes import ESCAPE, Stop
 from eos_jax.rules import Rule
 from eos_jax.sweep import sweep
 
+
 class Range(msgspec.Struct, forbid_unknown_fields=True):
     """Evenly spaced values, both ends included."""
 

@@ -82,8 +82,27 @@ def has_callback(closed_jaxpr: ClosedJaxpr) -> bool:
       >>> fingerprint.has_callback(jax.make_jaxpr(lambda a: 2 * a)(1.0))
       False
     """
+    return has_operation(closed_jaxpr, "callback")
+
+
+def has_operation(closed_jaxpr: ClosedJaxpr, word: str) -> bool:
+    """Whether the name of an operation of a traced function has a word in it, at any depth.
+
+    Args:
+      closed_jaxpr: as `jax.make_jaxpr` returns.
+      word: such as "custom_vjp".
+
+    Returns:
+      True if there is one.
+
+    Example:
+      >>> import jax
+      >>> from eos_jax import fingerprint
+      >>> fingerprint.has_operation(jax.make_jaxpr(jax.nn.relu)(1.0), "custom_jvp")
+      True
+    """
     return any(
-        "callback" in equation.primitive.name
+        word in equation.primitive.name
         for jaxpr in _jaxprs(closed_jaxpr)
         for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns
     )

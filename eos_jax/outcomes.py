@@ -47,7 +47,7 @@ DESCRIPTIONS = {
     Outcome.APERIODIC: "at the horizon on no cycle up to the longest period, neighbours parting",
     Outcome.UNDECIDED: "the horizon came first",
     Outcome.INVALID: "the start was not finite",
-    Outcome.STATIONARY: "at the horizon at rest, at a point that is no stable minimum",
+    Outcome.STATIONARY: "at the horizon at rest, at a point that is no minimum known as stable",
 }
 """What the codes mean, in words."""
 

@@ -25,13 +25,14 @@ from eos_jax.loops.primitives import as_scalars, from_jaxpr
 from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.machine import COMPILER_OPTIONS, cores, engine_wanted, workers
 from eos_jax.objectives.base import Objective, Parameters, as_parameters
+from eos_jax.objectives.own import as_objective
 from eos_jax.observers import Observer, as_observers, final_point
 from eos_jax.rules import Rule
 from eos_jax.sample import Sample
 
 
 def simulate(
-    objective: Objective,
+    objective: Objective | Callable,
     params: Parameters,
     eta: Any,
     steps: int,
@@ -45,7 +46,7 @@ def simulate(
     differentiate through it.
 
     Args:
-      objective: what is descended.
+      objective: what is descended; a function of scalar parameters does as well.
       params: the start, one point.
       eta: step size, a scalar; or a dict of the rule's hyperparameters.
       steps: number of steps.
@@ -72,7 +73,7 @@ def simulate(
     """
     check_count("steps", steps, least=0)
     check_count("every", every, least=1)
-    rule = rules.as_rule(rule)
+    objective, rule = as_objective(objective), rules.as_rule(rule)
     observers = as_observers(observe or final_point())
     with precision_of(params, eta):
         params = as_parameters(objective, params)
@@ -129,7 +130,7 @@ _compiled_simulate = jax.jit(_simulate, static_argnums=(0, 1, 4, 5, 6))
 
 
 def iterate(
-    objective: Objective,
+    objective: Objective | Callable,
     params: Parameters,
     eta: Any,
     steps: int,
@@ -140,7 +141,7 @@ def iterate(
     It can be differentiated, and called inside `jit`.
 
     Args:
-      objective: what is descended.
+      objective: what is descended; a function of scalar parameters does as well.
       params: the starts, leaves of shape (lanes,) + the parameter's shape.
       eta: step size, a scalar or shape (lanes,); or a dict of the rule's hyperparameters.
       steps: number of steps.
@@ -163,7 +164,7 @@ def iterate(
     Source: Zhu et al. 2023, section 3.
     """
     check_count("steps", steps, least=0)
-    rule = rules.as_rule(rule)
+    objective, rule = as_objective(objective), rules.as_rule(rule)
     with precision_of(params, eta):
         params = as_parameters(objective, params)
         hyper = as_hyper(rule, eta, params)

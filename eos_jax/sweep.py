@@ -18,6 +18,7 @@ from eos_jax import curvature, machine, measures, rules
 from eos_jax.checks import check_choice, check_count, sized
 from eos_jax.loops.tiles import BLOCK
 from eos_jax.objectives.base import Objective
+from eos_jax.objectives.own import as_objective
 from eos_jax.observers import Observer, as_observers, trace
 from eos_jax.outcomes import Stop, checked
 from eos_jax.results import labels, provenance
@@ -37,7 +38,7 @@ DTYPES = ("float64", "float32")
 
 
 def sweep(
-    objective: Objective,
+    objective: Objective | Callable,
     axes: Mapping[str, Any],
     steps: int,
     *,
@@ -60,7 +61,7 @@ def sweep(
     """Run every start with every set of hyperparameters until its fate is decided.
 
     Args:
-      objective: what is descended.
+      objective: what is descended; a function of scalar parameters does as well.
       axes: for each parameter and each hyperparameter of the rule, such as `eta`, a number, or an
         array of shape (n,) (for a parameter that is not a scalar: its shape, or (n,) + its shape).
         An entry of a parameter that is an array may have an axis of its own, `W_at_0_2` for
@@ -133,7 +134,8 @@ def _job(
     objective, axes, steps, *, rule, stop, observe, every, sharpness, keep, combine, dtype, tile
 ) -> Job:
     """The arguments of `sweep`, converted and checked."""
-    rule, observers = rules.as_rule(rule), as_observers(observe)
+    objective, rule = as_objective(objective), rules.as_rule(rule)
+    observers = as_observers(observe)
     _check_counts(steps, every, tile)
     check_choice("dtype", dtype, DTYPES)
     check_choice("sharpness", sharpness, (*curvature.METHODS, None))
@@ -148,7 +150,7 @@ def _job(
 
 
 def orbits(
-    objective: Objective,
+    objective: Objective | Callable,
     axes: Mapping[str, Any],
     steps: int,
     *,
@@ -170,7 +172,7 @@ def orbits(
     A sweep without deciding, whose observer is `eos_jax.observers.trace`.
 
     Args:
-      objective: what is descended.
+      objective: as in `sweep`.
       axes: as in `sweep`.
       steps: number of steps.
       every: steps between the points that are kept.
@@ -204,7 +206,7 @@ def orbits(
 
     Source: Zhu et al. 2023, figure 2a.
     """
-    rule = rules.as_rule(rule)
+    objective, rule = as_objective(objective), rules.as_rule(rule)
     _check_counts(steps, every, tile)
     if last is not None:
         check_count("last", last, least=1)
@@ -399,7 +401,7 @@ class Outline(NamedTuple):
 
 
 def outline(
-    objective: Objective,
+    objective: Objective | Callable,
     axes: Mapping[str, Any],
     steps: int,
     *,

@@ -981,6 +981,19 @@ MUTANTS = (
         "slow_fates_light", "colours.py", "np.linspace(_LIGHTEST, _DARKEST",
         "np.linspace(_DARKEST, _LIGHTEST", (), ("tests/test_colours.py",),
     ),
+    Mutant(
+        "own_gradient_forwards", "objectives/own.py", "jnp.sum(slopes[k] * move)",
+        "jnp.sum(2 * slopes[k] * move)", (), ("tests/objectives/test_own.py",),
+    ),
+    Mutant(
+        "clip_judged_where_it_acts", "rules/transformations.py", "_NEARBY = (1e-6, 1e-5)",
+        "_NEARBY = (1e2, 1e3)", (), ("tests/rules/test_transformations.py",),
+    ),
+    Mutant(
+        "gradient_elsewhere_is_here", "rules/transformations.py",
+        '"grad_fn": lambda params, *_: jax.grad(loss)(params)', '"grad_fn": lambda *_: slopes', (),
+        ("tests/rules/test_transformations.py",),
+    ),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax.objectives import Objective
+from eos_jax.objectives.own import as_objective
 from eos_jax.rules import Rule, as_rule
 
 
@@ -29,11 +30,14 @@ class System(NamedTuple):
 
 
 def as_system(given: Any, rule: Any = None) -> System:
-    """The system meant: one itself, or an objective with a rule, gradient descent by default."""
+    """The system meant: one itself, or an objective with a rule, gradient descent by default.
+
+    A function of scalar parameters stands for its objective, as in `eos_jax.sweep`.
+    """
     if isinstance(given, System):
         return given
-    if isinstance(given, Objective):
-        return System(given, as_rule(rule))
+    if isinstance(given, Objective) or callable(given):
+        return System(as_objective(given), as_rule(rule))
     raise ValueError(f"Argument `system` must be a System or an objective, but got {given!r}.")
 
 

@@ -138,6 +138,7 @@ _compiled_each_lane = jax.jit(_each_lane, static_argnums=(0, 1))
 def as_parameters(objective: Objective, params: Parameters) -> dict[str, jax.Array]:
     """The parameters as a dict of arrays of one floating dtype, checked against the objective."""
     check_names(objective, params)
+    params = {n: jnp.asarray(v) if isinstance(v, list | tuple) else v for n, v in params.items()}
     dtype = jnp.result_type(*params.values(), jnp.float16)  # integers become floats
     if dtype == jnp.float16:
         dtype = jnp.result_type(float)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from eos_jax import fingerprint
@@ -110,6 +111,33 @@ def from_function(
 
     return objective_of(
         function, call, {n: tuple(given.get(n, ())) for n in names}, data, floor, name
+    )
+
+
+def as_objective(objective: Any) -> Objective:
+    """The objective that is meant: an objective, or a loss of scalars without data.
+
+    Args:
+      objective: an `Objective`, or what `from_function` takes alone.
+
+    Returns:
+      The objective.
+
+    Raises:
+      ValueError: if it is neither, or as `from_function`.
+
+    Example:
+      >>> from eos_jax.objectives.own import as_objective
+      >>> as_objective(lambda a, b: (a * b - 1) ** 2)
+      Objective(<lambda>: a, b)
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if callable(objective) and not isinstance(objective, type):
+        return from_function(objective)
+    raise ValueError(
+        "Argument `objective` must be an Objective, or a loss as a function of its parameters, but "
+        f"got {type(objective).__name__}; eos.objectives.from_function makes one, also with data."
     )
 
 
@@ -325,7 +353,11 @@ def _derivatives(
             return jax.jvp(lambda p: slope(p, data), (point,), (vector,))[1]
 
         try:
-            return [jax.make_jaxpr(slope)(point, data), jax.make_jaxpr(product)(point, point, data)]
+            first = jax.make_jaxpr(slope)(point, data)
+            second = jax.make_jaxpr(product)(point, point, data)
+            if fingerprint.has_operation(second, "custom_lin"):  # JAX says so when it runs
+                raise TypeError("its gradient has a derivative of its own, backwards only")
+            return [first, second]
         except Exception as error:
             raise ValueError(
                 f"Argument `function` must be differentiable twice, but {title} is not: "
@@ -335,8 +367,33 @@ def _derivatives(
 
 def _run(closed: ClosedJaxpr, point: Any, data: Any) -> jax.Array:
     """The loss, in the precision of the parameters."""
-    (value,) = jaxpr_as_fun(closed)(*jax.tree.leaves((point, data)))
+    own = fingerprint.has_operation(closed, "custom_vjp")
+    (value,) = (_forward_too if own else jaxpr_as_fun)(closed)(*jax.tree.leaves((point, data)))
     return jnp.asarray(value, jnp.result_type(*jax.tree.leaves(point)))
+
+
+def _forward_too(closed: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
+    """A loss with derivatives of its own, which JAX takes backwards only, for both directions.
+
+    dL = <grad L, dx>, the gradient being the user's.
+    """
+    backwards = jaxpr_as_fun(closed)
+    loss = jax.custom_jvp(backwards)
+
+    def tangent(primals: Any, tangents: Any) -> Any:
+        # all floats, also those that stand still here: an outer derivative may move them
+        free = [k for k, primal in enumerate(primals) if jnp.issubdtype(primal.dtype, jnp.floating)]
+
+        def of_free(values: Any) -> jax.Array:
+            return backwards(*(dict(enumerate(primals)) | dict(zip(free, values))).values())[0]
+
+        slopes = dict(zip(free, jax.grad(of_free)([primals[k] for k in free])))
+        moves = {k: t for k, t in enumerate(tangents) if not isinstance(t, SymbolicZero)}
+        # the value by this function again: an outer derivative of it comes here, too
+        return loss(*primals), [sum(jnp.sum(slopes[k] * move) for k, move in moves.items())]
+
+    loss.defjvp(tangent, symbolic_zeros=True)
+    return loss
 
 
 def _in_short(error: Exception) -> str:

@@ -3,7 +3,9 @@
 A transformation sees the full-space gradient, each copy of a parameter by itself, so that rules
 which use its norm mean what they say. How it acts is found out when the rule is made, by a few
 steps on seven coordinates: linearly, by coordinate, or neither. The first two have thresholds that
-can be computed (`eos_jax.rules.stability`); the last has none, and its `remark` says so.
+can be computed (`eos_jax.rules.stability`); so has what is neither until gradients are small, as
+where they are clipped by their norm, for that is how a minimum is left. The last has none, and its
+`remark` says so.
 """
 
 import functools
@@ -33,6 +35,11 @@ REMARKS = {
     "coordinate": "acts on each coordinate alone: the curvature is that of D^(1/2) H D^(1/2), D "
     "the rule's present response to a small gradient over eta, and the threshold that of its "
     "linearised map with the response normalised",
+    "linear_nearby": "linear in small gradients, as at a minimum: the threshold is where the "
+    "spectral radius of its linearised map passes 1",
+    "coordinate_nearby": "acts on each coordinate alone where gradients are small, as at a "
+    "minimum: the curvature is that of D^(1/2) H D^(1/2), D the rule's present response to a small "
+    "gradient over eta, and the threshold that of its linearised map with the response normalised",
     "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
     "curvature makes a minimum stable",
     "coupled": "no threshold is known: the rule is not linear and does not act on each coordinate "
@@ -41,6 +48,8 @@ REMARKS = {
 _THRESHOLDS: dict[str, tuple[Measure, Measure | None]] = {
     "linear": (measures.sharpness, stability.spectral_radius_threshold),
     "coordinate": (stability.response_sharpness, stability.response_threshold),
+    "linear_nearby": (measures.sharpness, stability.spectral_radius_threshold),
+    "coordinate_nearby": (stability.response_sharpness, stability.response_threshold),
     "flat": (measures.sharpness, None),
     "coupled": (measures.sharpness, None),
 }
@@ -98,8 +107,8 @@ def from_optax(
             remark = "no threshold: none was given with the curvature"
         _made[key] = Rule(
             name,
-            _init(build),
-            _step(build),
+            _told(name, _init(build)),
+            _told(name, _step(build)),
             hyperparameters,
             defaults,
             settings,
@@ -324,6 +333,23 @@ def _name_of(transformation):
     return "optax" if name == "<lambda>" else name
 
 
+def _told(name, function):
+    """A function whose failures, which are optax's, come as one sentence."""
+
+    @functools.wraps(function)
+    def told(objective, *args):
+        try:
+            return function(objective, *args)
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise ValueError(
+                f"Rule `{name}` must be one for the parameters of {objective.name}, but it fails "
+                f"on them with {type(error).__name__}: {reason}"
+            ) from error
+
+    return told
+
+
 def _init(build):
     def init(objective, params, hyper):
         params = {name: jnp.asarray(params[name]) for name in objective.parameters}
@@ -340,13 +366,28 @@ def _step(build):
         value, pullback = jax.vjp(loss_of_first_copies(objective, params), params)
         (slope,) = pullback(jnp.ones_like(value))
         full, slopes = lift(objective, params), lift(objective, slope)
-        move, after = build(numbers(params, hyper)).update(
-            slopes, state, full, value=value, grad=slopes, value_fn=objective.full_loss
-        )
+        made = build(numbers(params, hyper))
+        move, after = _update(made, slopes, state, full, value, objective.full_loss)
         moved: Any = optax.apply_updates(full, move)
         return {name: moved[name][0] for name in objective.parameters}, _like(after, state)
 
     return step
+
+
+def _update(made, slopes, state, params, value, loss):
+    """A transformation's step, told what it asks for: the value, the loss, its gradient."""
+    told = {
+        "value": value,
+        "grad": slopes,
+        "value_fn": loss,
+        "obj_fn": loss,
+        "grad_fn": lambda params, *_: jax.grad(loss)(params),
+    }
+    asked = inspect.signature(made.update).parameters.values()
+    if not any(argument.kind == argument.VAR_KEYWORD for argument in asked):
+        names = {argument.name for argument in asked}
+        told = {name: given for name, given in told.items() if name in names}
+    return made.update(slopes, state, params, **told)
 
 
 def _like(after, before):
@@ -367,6 +408,9 @@ def _check_it_builds(build, hyperparameters):
         jax.eval_shape(trace, {n: jax.ShapeDtypeStruct((), "float32") for n in hyperparameters})
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, jax.errors.TracerBoolConversionError):
+            reason += " Hyperparameters have no values yet: a schedule may have height 1, and be "
+            reason += "followed by optax.scale(eta)"
         raise ValueError(
             "Argument `transformation` must make an optax transformation of the numbers "
             f"{', '.join(hyperparameters)}, but it does not ({reason})."
@@ -382,7 +426,7 @@ def _fingerprint(build, hyperparameters):
         made = build(hyper)
         state = made.init(params)
         loss = lambda p: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(p))  # noqa: E731
-        return state, made.update(slopes, state, params, value=value, grad=slopes, value_fn=loss)
+        return state, _update(made, slopes, state, params, value, loss)
 
     with jax.enable_x64(True):
         traced = jax.make_jaxpr(both, return_shape=True)(
@@ -395,7 +439,9 @@ _STEPS, _COORDINATES = 16, 7
 _JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
 
 
-_KINDS = ("linear", "coordinate", "flat", "coupled")
+_KINDS = ("linear", "coordinate", "linear_nearby", "coordinate_nearby", "flat", "coupled")
+_SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
+_NEARBY = (1e-6, 1e-5)  # the gradients of points beside a minimum
 _PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
 
 
@@ -409,7 +455,11 @@ def _kind(build, hyperparameters, defaults) -> str:
             usual = {n: 0.1 if n == "eta" else probe for n in hyperparameters} | defaults
             hyper = {name: jnp.asarray(value, float) for name, value in usual.items()}
             try:
-                found.append(_judge(functools.partial(walk, hyper)))
+                act = functools.partial(walk, hyper)
+                kind = _judge(act, _SCALES)
+                if kind == "coupled" and (near := _judge(act, _NEARBY)) in ("linear", "coordinate"):
+                    kind = f"{near}_nearby"
+                found.append(kind)
             except Exception:  # made for particular parameters
                 return "coupled"
     return max(found, key=_KINDS.index)
@@ -423,9 +473,7 @@ def _walk(build, hyper, points, slopes, values):
     def move(slope, point, value, state):
         slope = _canonical(slope)
         loss = lambda p: jnp.sum(flat(p) ** 2)  # noqa: E731
-        step, after = made.update(
-            slope, state, _canonical(point), value=value, grad=slope, value_fn=loss
-        )
+        step, after = _update(made, slope, state, _canonical(point), value, loss)
         return flat(step), _like(after, state)
 
     def step(state, row):
@@ -452,11 +500,10 @@ def _canonical(row):
     return {"a": row[0], "b": row[1:3], "c": row[3:].reshape(2, 2)}
 
 
-def _judge(walk):
+def _judge(walk, scales):
     """Compare walks: sums of inputs, one coordinate changed, equal coordinates."""
     draw = np.random.default_rng(0).normal
     inputs = lambda: [draw(size=(_STEPS, _COORDINATES)) for _ in range(2)] + [draw(size=_STEPS)]  # noqa: E731
-    scales = (1e-3, 1.0, 1e3)
     first, second = inputs(), inputs()
     cases = [[0 * part for part in first]]
     for size in scales:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.core import Tracer
 
 from eos_jax.checks import check_choice
 from eos_jax.objectives.base import Objective
@@ -166,7 +167,7 @@ def entry_of(objective: Objective, name: str) -> tuple[str, tuple[int, ...]] | N
 
 def _check_names(objective, rule, axes, entries) -> None:
     for name in objective.parameters:
-        if name in RESERVED or name in rule.hyperparameters:
+        if name in RESERVED or name in rule.hyperparameters or name == "seed":
             raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
         if not name.isidentifier():  # it becomes a folder of a store
             raise ValueError(f"The name of a parameter must be an identifier, but got {name!r}.")
@@ -208,6 +209,11 @@ def _seeds(given):
 
 def _numbers(name, given, dtype):
     """An axis as an array; NumPy alone would take text for numbers and None for NaN."""
+    if isinstance(given, Tracer):
+        raise ValueError(
+            f"Argument `axes` must give `{name}` as numbers, but it is traced: a sweep runs "
+            "outside of jit, vmap and grad; within them use eos.simulate or eos.iterate."
+        )
     try:
         value = np.asarray(given)
     except (TypeError, ValueError):  # rows of different lengths

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import eos_jax as eos
 from eos_jax.objectives import from_function
@@ -413,6 +414,41 @@ def camel(x, y):
     return (4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + (-4 + 4 * y**2) * y**2
 
 
+@jax.custom_vjp
+def sine(x):
+    return jnp.sin(x)
+
+
+sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, slope: (slope * jnp.cos(x),))
+
+
+def test_a_loss_with_its_own_gradient_is_as_one_without():
+    """JAX takes a `custom_vjp` backwards only; sweeps and Hessians also go forwards."""
+    count = np.array([1, 2, 3])  # integers have no derivative
+
+    def fit(wave):
+        loss = lambda a, b, x, k: jnp.sum((wave(a) * x + wave(b) * k - 0.3) ** 2)  # noqa: E731
+        data = {"x": np.array([1.0, -1.0, 0.5]), "k": count}
+        return from_function(loss, name="fit", data=data)
+
+    axes = {"a": np.linspace(-1, 1, 3), "b": 0.3, "eta": [0.02, 0.1]}
+    own, usual = (eos.sweep(fit(wave), axes, 3000) for wave in (sine, jnp.sin))
+    assert set(usual.outcome.values.ravel()) > {eos.Outcome.CONVERGED}
+    for name in ("outcome", "steps", "sharpness", "sharpness_minimum", "a_final"):
+        np.testing.assert_allclose(own[name], usual[name], rtol=1e-9, atol=1e-9)
+    point = {"a": np.float64(0.5), "b": np.float64(0.2)}
+    found, want = (eos.sharpness(fit(wave), point, "lanczos") for wave in (sine, jnp.sin))
+    np.testing.assert_allclose(found, want, rtol=1e-7)
+
+
+def test_its_own_gradient_is_the_one_that_is_followed():
+    """Not the derivative of the value: a gradient clipped to 0.1 moves at most eta 0.1."""
+    kept = jax.custom_vjp(lambda x: x**2)
+    kept.defvjp(lambda x: (x**2, x), lambda x, slope: (jnp.clip(2 * x, -0.1, 0.1) * slope,))
+    end = eos.sweep(from_function(lambda x: kept(x)), {"x": [-2.0, 2.0], "eta": 0.5}, 10)
+    np.testing.assert_allclose(end.x_final, [-1.5, 1.5], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("function", "minimum", "value"),
     [(beale, (3.0, 0.5), 0.0), (camel, (0.0898420131, -0.7126564030), -1.0316284534898774)],
@@ -441,3 +477,29 @@ def check_by_differences(obj, loss, flat, point):
 def central(function, at, step):
     units = step * np.eye(len(at))
     return np.array([(function(at + u) - function(at - u)) / (2 * step) for u in units])
+
+
+def test_a_function_stands_for_its_objective():
+    """Wherever orbits begin; what is neither is refused in a sentence."""
+    own, axes = from_function(valley), {"a": [0.5, 2.0], "b": 0.3, "eta": 0.1}
+    xr.testing.assert_identical(eos.sweep(valley, axes, 500), eos.sweep(own, axes, 500))
+    point = {"a": 0.5, "b": 0.3}
+    assert eos.simulate(valley, point, 0.1, 9) == eos.simulate(own, point, 0.1, 9)
+    ends = eos.iterate(functools.partial(valley), {"a": [0.5], "b": 0.3}, 0.1, 9)
+    np.testing.assert_array_equal(ends["a"], eos.simulate(own, point, 0.1, 9)["a"])
+    found, want = (eos.analysis.cycles(each, point, 0.1, 1).points for each in (valley, own))
+    np.testing.assert_array_equal([found["a"], found["b"]], [want["a"], want["b"]])
+    for wrong in (3, "scalar_product", Fit, None):
+        with pytest.raises(
+            ValueError, match="Argument `objective` must be an Objective, or a loss"
+        ):
+            eos.sweep(wrong, axes, 5)
+
+
+def test_a_sweep_inside_jit_is_refused():
+    with pytest.raises(ValueError, match=r"`a` as numbers, but it is traced: .*eos\.simulate"):
+        jax.jit(lambda a: eos.sweep(valley, {"a": a, "b": 0.3, "eta": 0.1}, 5).a_final.values)(1.0)
+
+
+def valley(a, b):
+    return (a * b - 1) ** 2 / 2

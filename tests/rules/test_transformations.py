@@ -64,7 +64,11 @@ KINDS = [
     (lambda eta: optax.chain(optax.clip(1.0), optax.sgd(eta)), "acts on each coordinate"),
     (optax.sign_sgd, "no threshold"),
     (optax.lion, "no threshold"),
-    (lambda eta: optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(eta)), "no threshold"),
+    (lambda eta: optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(eta)),
+     "linear in small gradients"),
+    (lambda eta: optax.chain(optax.clip_by_global_norm(1.0), optax.adam(eta)),
+     "acts on each coordinate alone where gradients are small"),
+    (lambda eta: optax.chain(optax.clip_by_global_norm(1.0), optax.lion(eta)), "no threshold"),
     (lambda eta: optax.contrib.muon(eta), "no threshold"),
     (lambda eta: optax.polyak_sgd(eta), "no threshold"),
     (lambda eta: optax.masked(optax.sgd(eta), {"x": (True, True), "y": (False, False)}),
@@ -139,6 +143,46 @@ def test_rules_that_need_the_loss(x64):
         point = point - min(0.5, value / (slope @ slope)) * slope
     rule = rules.from_optax(lambda eta: optax.polyak_sgd(max_learning_rate=eta))
     assert ends(rule, 10, eta=0.5) == pytest.approx(tuple(point[[0, 2]]), rel=1e-9)
+
+
+def test_clipped_momentum_leaves_a_minimum_at_its_threshold(x64):
+    """1/2 x^2 has sharpness 1: stable for eta < 2 (1 + beta), though thrown back by the clip."""
+    clipped = rules.from_optax(
+        lambda eta, beta: optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(eta, beta))
+    )
+    edge = 2 * (1 + 0.5)
+    axes = {"x": [-1.0, 0.05], "eta": [0.98 * edge, 1.02 * edge], "beta": 0.5}
+    ds = eos.sweep(eos.objectives.from_function(lambda x: x**2 / 2), axes, 5000, rule=clipped)
+    np.testing.assert_allclose(ds.threshold, np.broadcast_to(edge / ds.eta, (2, 2)), rtol=1e-12)
+    below, above = ds.outcome.values.T
+    assert (below == eos.Outcome.CONVERGED).all() and (above == eos.Outcome.UNDECIDED).all()
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+def test_optax_sam_is_our_own(x64, opaque):
+    """Its step asks for the gradient elsewhere, or takes two steps of ours for one."""
+    flat = lambda rho: optax.chain(optax.contrib.normalize(), optax.sgd(rho))  # noqa: E731
+    rule = rules.from_optax(
+        lambda eta, rho: optax.contrib.sam(optax.sgd(eta), flat(rho), opaque_mode=opaque)
+    )
+    want = ends(rules.sam(), 30, eta=0.05, rho=0.02)
+    assert ends(rule, 30 if opaque else 60, eta=0.05, rho=0.02) == pytest.approx(want, rel=1e-12)
+
+
+def test_a_rule_that_fails_on_the_parameters_says_so():
+    free = eos.objectives.scalar_product(2)
+    axes = dict.fromkeys((*free.parameters, "eta"), 0.1)
+    with pytest.raises(ValueError, match=r"Rule `sm3` must be one for the parameters of .* IndexE"):
+        eos.sweep(free, axes, 3, rule=optax.sm3)
+
+
+def test_a_schedule_that_compares_a_hyperparameter_is_told_what_to_do(x64):
+    warmup = lambda eta: optax.sgd(optax.warmup_cosine_decay_schedule(0.0, eta, 5, 50))  # noqa: E731
+    with pytest.raises(ValueError, match="may have height 1"):
+        rules.from_optax(warmup)
+    unit = optax.warmup_cosine_decay_schedule(0.0, 1.0, 5, 50)
+    scaled = rules.from_optax(lambda eta: optax.chain(optax.sgd(unit), optax.scale(eta)))
+    assert ends(scaled, 1) == (POINT["x"], POINT["y"])  # height 0 at first
 
 
 def test_a_schedule_is_judged_at_its_count(x64):
