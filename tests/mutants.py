@@ -816,11 +816,11 @@ MUTANTS = (
         ("one_step_map_to_leading_order",),
     ),
     Mutant(
-        "feigenbaum", "analysis/bifurcations.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
+        "feigenbaum", "analysis/cascades.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
         ("balanced_cascade_is_feigenbaum",),
     ),
     Mutant(
-        "multiplier_of_a_doubling", "analysis/bifurcations.py", 'MULTIPLIERS = {"flip": -1.0',
+        "multiplier_of_a_doubling", "analysis/equations.py", 'MULTIPLIERS = {"flip": -1.0',
         'MULTIPLIERS = {"flip": -0.99',
         ("balanced_first_doublings",),
     ),
@@ -839,19 +839,19 @@ MUTANTS = (
         ("gap_second_coefficient",),
     ),
     Mutant(
-        "coefficient_of_a_fold", "analysis/bifurcations.py",
+        "coefficient_of_a_fold", "analysis/normal_forms.py",
         "return -bend / push if push else math.nan", "return bend / push if push else math.nan",
         ("momentum_has_a_fold_with_its_sign",),
     ),
     Mutant(
-        "coefficient_of_a_circle", "analysis/bifurcations.py",
+        "coefficient_of_a_circle", "analysis/normal_forms.py",
         "return float((np.exp(-1j * angle) * (np.conj(p) @ inner)).real / 2)",
         "return float((np.exp(1j * angle) * (np.conj(p) @ inner)).real / 2)",
         ("neimark_sacker_of_a_delayed_map",),
     ),
     Mutant(
-        "angle_of_a_circle", "analysis/bifurcations.py", "angle = float(abs(u[-2]))",
-        "angle = float(abs(u[-2])) / 2", ("neimark_sacker_of_a_delayed_map",),
+        "angle_of_a_circle", "analysis/bifurcations.py", "angle = math.atan2(abs(u[-2]), u[-3])",
+        "angle = math.atan2(abs(u[-2]), u[-3]) / 2", ("neimark_sacker_of_a_delayed_map",),
     ),
     Mutant(
         "multipliers_of_cycles", "analysis/cycles.py",
@@ -878,9 +878,9 @@ MUTANTS = (
         ("henons_exponents",),
     ),
     Mutant(
-        "cells_of_a_coarser_map", "analysis/boundaries.py",
-        "counts = [_in_parts(each, cells[0].shape) for each in cells]",
-        "counts = [_in_parts(each, cells[0].shape) // len(each) for each in cells]",
+        "cells_of_a_coarser_map", "analysis/dimensions.py",
+        "counts = [in_parts(each, cells[0].shape) for each in cells]",
+        "counts = [in_parts(each, cells[0].shape) // len(each) for each in cells]",
         ("degree_2_boundary_is_smooth",),
     ),
     Mutant(

@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.bifurcations import Bifurcation, continuation, one_lane
+from eos_jax.analysis.bifurcations import Bifurcation
+from eos_jax.analysis.branches import continuation
 from eos_jax.analysis.cycles import flat, lanes_of
+from eos_jax.analysis.equations import one_lane
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_count
 from eos_jax.loops import advance

@@ -83,7 +83,7 @@ def _sine(x, r):
 
 
 def test_what_has_no_digits():
-    with pytest.raises(ValueError, match="must be a flip, a fold or a superstable"):
+    with pytest.raises(ValueError, match="must be a point that was found, but got a flip"):
         refined(bifurcation("flip", logistic(), {"x": float("nan")}, {"r": 2.9}, "r"), logistic(),
                 {"r": 2.9}, "r")  # fmt: skip
     with pytest.raises(ValueError, match="The step must be"):
