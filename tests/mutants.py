@@ -289,9 +289,8 @@ MUTANTS = (
         "return 2.02 * (1 + beta) / eta", ("heavy_ball_threshold",),
     ),
     Mutant(
-        "nesterov_formula", "theory/thresholds.py", "(eta * (1 + 2 * beta))",
-        "(eta * (1 + 1.9 * beta))",
-        ("nesterov_threshold",),
+        "nesterov_formula", "theory/thresholds.py", "= (1 + 2 * beta) / (1 + beta), -2",
+        "= (1 + 1.9 * beta) / (1 + beta), -2", ("nesterov_threshold",),
     ),
     Mutant(
         "adam_formula", "theory/thresholds.py", "return (2 + 2 * beta1)", "return (2 + beta1)",
@@ -427,8 +426,8 @@ MUTANTS = (
         ("nesterov_threshold",),
     ),
     Mutant(
-        "nesterov_own_threshold", "rules/momentum.py", "(1 + 2 * beta) / (1 + beta)",
-        "(1 + 2 * beta) / (1 + 2 * beta)", ("nesterov_threshold",),
+        "nesterov_own_threshold", "rules/momentum.py", "= (1 + 2 * beta) / (1 + beta), -2",
+        "= (1 + 2 * beta) / (1 + 2 * beta), -2", ("nesterov_threshold",),
     ),
     Mutant(
         "filter_threshold", "rules/stability.py", "return (2 - eta * weight_decay)",
