@@ -846,7 +846,15 @@ MUTANTS = (
         "coefficient_of_a_circle", "analysis/normal_forms.py",
         "return float((np.exp(-1j * angle) * (np.conj(p) @ inner)).real / 2)",
         "return float((np.exp(1j * angle) * (np.conj(p) @ inner)).real / 2)",
-        ("neimark_sacker_of_a_delayed_map",),
+        ("nesterov_sheds_a_circle",),
+    ),
+    Mutant(
+        "nesterov_circles_at", "rules/momentum.py", "-2 * beta / (1 - beta)",
+        "-2 * beta / (1 - 1.1 * beta)", (), ("tests/rules/test_stability.py",),
+    ),
+    Mutant(
+        "moduli_on_the_circle", "analysis/equations.py", "cos * cos + sin * sin - 1,",
+        "cos * cos + sin * sin - 0.99,", ("nesterov_sheds_a_circle",),
     ),
     Mutant(
         "angle_of_a_circle", "analysis/bifurcations.py", "angle = math.atan2(abs(u[-2]), u[-3])",

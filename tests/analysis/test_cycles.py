@@ -1,5 +1,6 @@
 """Cycles, their multipliers, where they change: against closed forms and published values."""
 
+import functools
 import math
 
 import jax
@@ -84,6 +85,41 @@ def test_a_neimark_sacker_point_with_its_sign():
                         {"r": 1.9}, "r")  # fmt: skip
     assert abs(found.parameter - 2) < 1e-12 and abs(found.angle - math.pi / 3) < 1e-12
     assert abs(found.coefficient - -1) < 1e-9
+
+
+def bent(x, q):
+    return x**2 / 2 + q * x**4 / 24
+
+
+def test_nesterovs_circles_attract_where_a_loss_softens():
+    """At eta = 1 - 1/beta with cos = (1 + beta)/(2 beta) the origin lets orbits circle: those of a
+    softer loss, q = -1, end on a circle beyond it; of a harder one, before it, starts outside of a
+    circle that repels leave, starts inside converge.
+    """
+    beta, rule = -0.625, "nesterov"
+    losses = [eos.objectives.from_function(functools.partial(bent, q=q), name=f"bent{q}",
+                                           parameters=("x",)) for q in (-1.0, 1.0)]  # fmt: skip
+    found = [
+        bifurcation("neimark_sacker", loss, {"x": 0.01}, {"eta": 2.5, "momentum": beta}, rule=rule)
+        for loss in losses
+    ]
+    for point in found:
+        assert abs(point.parameter - 2.6) < 1e-12
+        assert abs(math.cos(point.angle) + 0.3) < 1e-12
+    assert found[0].coefficient < 0 < found[1].coefficient
+    assert abs(found[0].coefficient + found[1].coefficient) < 1e-12  # odd in q
+
+    def ends(loss, eta, x):
+        axes = {"x": np.multiply(x, 1.0), "eta": 2.6 + eta, "momentum": beta}
+        last = eos.orbits(loss, axes, 20_000, last=500, rule=rule, sharpness=None).x_orbit
+        return np.abs(last.values).max(axis=-1)
+
+    # |mu| - 1 is |beta| (eta - 2.6)/2; harmonic balance gives it per square of half an amplitude
+    radius = 2 * math.sqrt(0.625 * 0.01 / 2 / 0.40625)
+    np.testing.assert_allclose(ends(losses[0], 0.01, [0.05, 0.3]), radius, rtol=0.02)
+    assert ends(losses[0], -0.01, [0.3])[0] < 1e-9
+    inside, outside = ends(losses[1], -0.01, [0.5 * radius, 2 * radius])
+    assert inside < 1e-9 and not outside < 1
 
 
 def test_a_branch_goes_round_its_fold_and_ends_where_it_is_born():
