@@ -9,10 +9,13 @@ import numpy as np
 import xarray as xr
 
 from eos_jax.analysis.bifurcations import Bifurcation, polished
-from eos_jax.analysis.cycles import ordered, unflat
+from eos_jax.analysis.cycles import flat, ordered, unflat
 from eos_jax.analysis.equations import check_free, one_lane, tools_of
 from eos_jax.analysis.maps import as_system
 from eos_jax.checks import check_count
+
+KINDS = ("flip", "fold", "neimark_sacker")
+"""What a branch is looked at for, in the order of their numbers in datasets."""
 
 
 class Branch(NamedTuple):
@@ -20,9 +23,10 @@ class Branch(NamedTuple):
 
     Attributes:
       parameter: the hyperparameter along it, shape (points,).
-      points: a point of each cycle, by parameter, shape (points,) + its own.
+      points: all points of each cycle, by parameter, shape (points, period) + its own.
       multipliers: shape (points, dimension), the largest first.
       special: the flips, folds and Neimark-Sacker points on it, in order.
+      special_points: all points of the cycles there, as `points`.
       end: why it ends, in words.
       free: name of the hyperparameter.
       period: of its cycles.
@@ -32,6 +36,7 @@ class Branch(NamedTuple):
     points: dict[str, np.ndarray]
     multipliers: np.ndarray
     special: list[Bifurcation]
+    special_points: dict[str, np.ndarray]
     end: str
     free: str = "eta"
     period: int = 1
@@ -44,33 +49,67 @@ class Branch(NamedTuple):
     def to_dataset(self) -> xr.Dataset:
         """The branch with labels: along `point`, and along `special` where it changes.
 
+        A cycle of period p has p rows, one for each `phase`.
+
         Example:
           >>> import eos_jax as eos
           >>> branch = eos.analysis.continuation(
           ...     eos.analysis.logistic(), {"x": 0.5}, {"r": 2.0}, (1.2, 3.4), "r"
           ... )
           >>> ds = branch.to_dataset()
-          >>> print(ds.special_kind.values, ds.special_r.values.round(6), bool(ds.stable[0]))
-          ['flip'] [3.] True
+          >>> print(ds.special_r.values.round(6), bool(ds.cycle_stable[0]))
+          [3.] True
         """
-        name = {"long_name": self.free.replace("_", " "), "units": "1"}
-        found: dict[str, Any] = {
-            self.free: ("point", self.parameter, name),
-            f"special_{self.free}": ("special", [s.parameter for s in self.special], name),
-            "special_kind": ("special", np.array([s.kind for s in self.special], "U16")),
-            "stable": ("point", self.stable, {"long_name": "whether the cycle attracts"}),
-            "multiplier": ("point", np.abs(self.multipliers).max(axis=-1),
-                           {"long_name": "modulus of the largest multiplier", "units": "1"}),
-        }  # fmt: skip
-        for n, values in self.points.items():
-            own = tuple(f"{n}_{i}" for i in range(values.ndim - 1))
-            words = {"long_name": f"{n} on the cycle", "units": "1"}
-            found[n] = (("point", *own), values, words)
-            places = np.reshape([s.point[n] for s in self.special], (-1, *values.shape[1:]))
-            found[f"special_{n}"] = (("special", *own), places, words)
-        attrs = {"free": self.free, "period": self.period, "end": self.end,
-                 "parameters": list(self.points)}  # fmt: skip
-        return xr.Dataset(found, attrs=attrs)
+        rows = {
+            f"cycle_{self.free}": self.parameter,
+            "cycle_period": np.full(len(self.parameter), self.period),
+            "cycle_stable": self.stable.astype(np.uint8),
+            "cycle_multiplier": np.abs(self.multipliers).max(axis=-1),
+        }
+        marks = {
+            f"special_{self.free}": [s.parameter for s in self.special],
+            "special_period": np.full(len(self.special), self.period),
+            "special_kind": np.array([KINDS.index(s.kind) for s in self.special], np.uint8),
+            "special_coefficient": [s.coefficient for s in self.special],
+            "special_angle": [s.angle for s in self.special],
+        }
+        found: dict[str, Any] = {}
+        for dim, columns, points in (("point", rows, self.points),
+                                     ("special", marks, self.special_points)):  # fmt: skip
+            each, prefix = self.period, {"point": "cycle", "special": "special"}[dim]
+            for name, values in columns.items():
+                found[name] = ((dim,), np.tile(np.asarray(values), each))
+            count = len(next(iter(columns.values())))
+            found[f"{prefix}_phase"] = ((dim,), np.repeat(np.arange(each), count))
+            found[f"{prefix}_branch"] = ((dim,), np.zeros(count * each, int))
+            for name, values in points.items():
+                own = tuple(f"{name}_{i}" for i in range(values.ndim - 2))
+                turned = np.swapaxes(values, 0, 1).reshape(-1, *values.shape[2:])
+                found[f"{prefix}_{name}"] = ((dim, *own), turned)
+        labelled = {n: (*v, _words(n.partition("_")[2], self.free)) for n, v in found.items()}
+        attrs = {"free": self.free, "parameters": list(self.points), "end": self.end}
+        return xr.Dataset(labelled, attrs=attrs)
+
+
+_WORDS = {
+    "period": ("period of the cycle", "steps"),
+    "phase": ("which point of the cycle", "1"),
+    "branch": ("number of the branch", "1"),
+    "stable": ("whether the cycle attracts", "1"),
+    "multiplier": ("modulus of the largest multiplier", "1"),
+    "coefficient": ("coefficient of the normal form", "1"),
+    "angle": ("angle of the multiplier on the circle", "rad"),
+    "kind": ("how the cycle changes", "1"),
+    "eta": ("step size", "1"),
+}
+
+
+def _words(name, free):
+    own = (f"{name} on the cycle" if name != free else name.replace("_", " "), "1")
+    words = dict(zip(("long_name", "units"), _WORDS.get(name, own)))
+    if name == "kind":
+        words |= {"flag_values": np.arange(3, dtype=np.uint8), "flag_meanings": " ".join(KINDS)}
+    return words
 
 
 def continuation(
@@ -144,18 +183,40 @@ def continuation(
             system, tools, free, point, hyper, period, (z, h, first, matrix), scale, within, size,
             points, most or points,
         )  # fmt: skip
-        zs = jnp.asarray(np.stack([row[0] for row in rows]))
-        params = jax.vmap(lambda z: unflat(point, z)[0])(zs)
-    multipliers = np.stack([ordered(np.linalg.eigvals(row[2])) for row in rows])
+        at = [({**hyper, free: jnp.asarray(row[1])}, row[0]) for row in rows]
+        at += [({**hyper, free: jnp.asarray(s.parameter)}, flat((s.point, s.state)))
+               for s in special]  # fmt: skip
+        orbits = [tools.orbit(jnp.asarray(z), point, lane, period) for lane, z in at]
+        orbits = {n: np.stack([np.asarray(o[n]) for o in orbits])
+                  for n in system.objective.parameters}  # fmt: skip
     return Branch(
         np.array([row[1] for row in rows]),
-        {n: np.asarray(params[n]) for n in system.objective.parameters},
-        multipliers,
+        {n: values[: len(rows)] for n, values in orbits.items()},
+        np.stack([ordered(np.linalg.eigvals(row[2])) for row in rows]),
         special,
+        {n: values[len(rows) :] for n, values in orbits.items()},
         end,
         free,
         period,
     )
+
+
+def both_ways(*given: Any, **more: Any) -> Branch:
+    """The whole branch through a cycle: `continuation` from it backwards and forwards, as one."""
+    before, after = (continuation(*given, **more, backwards=way) for way in (True, False))
+
+    def joined(a, b):
+        return np.concatenate([a[:0:-1], b])  # both begin with the cycle given
+
+    return after._replace(
+        parameter=joined(before.parameter, after.parameter),
+        points={n: joined(before.points[n], v) for n, v in after.points.items()},
+        multipliers=joined(before.multipliers, after.multipliers),
+        special=[*before.special[::-1], *after.special],
+        special_points={n: np.concatenate([before.special_points[n][::-1], v])
+                        for n, v in after.special_points.items()},
+        end=f"{before.end}; {after.end}",
+    )  # fmt: skip
 
 
 def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
@@ -246,4 +307,4 @@ def _counts(matrix):
     return int((real & (values.real < -1)).sum()), int((~real & (np.abs(values) > 1)).sum())
 
 
-__all__ = ["Branch", "continuation"]
+__all__ = ["KINDS", "Branch", "both_ways", "continuation"]

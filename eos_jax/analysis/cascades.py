@@ -12,7 +12,7 @@ import numpy as np
 from eos_jax.analysis.bifurcations import Bifurcation, polished
 from eos_jax.analysis.cycles import flat, unflat
 from eos_jax.analysis.equations import check_free, one_lane, tools_of
-from eos_jax.analysis.maps import as_system
+from eos_jax.analysis.maps import System, as_system
 from eos_jax.analysis.normal_forms import eigenvectors
 from eos_jax.checks import check_count
 
@@ -82,7 +82,7 @@ def cascade(
 def _next_flip(system, tools, free, point, hyper, flip):
     """The flip of the cycle that a flip doubles into, or None."""
     cycle = functools.partial(_cycle, tools, free, point, hyper)
-    born = _doubled(cycle, flip)
+    born = _doubled(cycle, flip) if flip.coefficient > 0 else None
     reached = born and _followed(cycle, 2 * flip.period, flip.parameter, *born)
     if not reached:
         return None
@@ -92,6 +92,16 @@ def _next_flip(system, tools, free, point, hyper, flip):
     reach = h - flip.parameter
     gone_astray = not following.found or abs(following.parameter - flip.parameter) > 3 * abs(reach)
     return None if gone_astray else following
+
+
+def doubled(
+    system: System, flip: Bifurcation, hyper: Mapping[str, Any], free: str
+) -> tuple[float, Any] | None:
+    """The cycle that a flip sheds, stable or not: where it is known, and its (params, state)."""
+    with jax.enable_x64(True):
+        point, hyper = one_lane(system, flip.point, {**hyper, free: flip.parameter}, flip.state)
+        born = _doubled(functools.partial(_cycle, tools_of(system, free), free, point, hyper), flip)
+        return None if born is None else (born.h, unflat(point, jnp.asarray(born.z)))
 
 
 def _cycle(tools, free, point, hyper, z, h, period):
@@ -135,11 +145,13 @@ def _doubled(cycle, flip) -> _Doubled | None:
     z0, matrix0, _ = cycle(first, h0, period)
     up, down = (_nearest(cycle(z0, h0 + sign * small, period)[1], -1) for sign in (1, -1))
     slope = (up - down) / (2 * small)
-    if not (math.isfinite(slope) and slope != 0 and flip.coefficient > 0):
+    if not (math.isfinite(slope) and slope != 0 and flip.coefficient != 0):
         return None
+    side = math.copysign(1, flip.coefficient)  # on the other one the cycle that flips attracts
     q = np.real(eigenvectors(matrix0, -1)[0])
     at_birth = float(np.linalg.det(np.eye(len(q)) + matrix0 @ matrix0))
-    for excess in (0.02, 0.005, 0.1, 0.001):  # how far beyond -1 the old cycle's multiplier is
+    for part in (0.02, 0.005, 0.1, 0.001):
+        excess = side * part  # how far beyond -1 the old cycle's multiplier is
         h = h0 - excess / slope
         z = cycle(z0, h, period)[0]
         amplitude = math.sqrt(excess / flip.coefficient)

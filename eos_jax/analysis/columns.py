@@ -19,6 +19,7 @@ from eos_jax.loops import advance, densities, llvm, registers
 from eos_jax.loops.primitives import as_scalars
 from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.outcomes import ESCAPE, Outcome
+from eos_jax.rules import Rule
 from eos_jax.run import grid as grids
 from eos_jax.run.engine import Choice
 from eos_jax.run.job import Job, precision
@@ -98,7 +99,7 @@ def reach(work: Work, job: Job) -> tuple[float, float]:
     grid = job.grid
     chosen = np.unique(np.linspace(0, grid.lanes - 1, min(grid.lanes, 512)).astype(int))
     with precision(job):
-        starts = _starts(job, grids.Tile((0,) * len(grid.shape), grid.shape), chosen)
+        starts = starts_of(grid, job.rule, chosen)
         begin, record = _plain(work.system, work.measure)
         point, hyper = begin(*_split(work, starts))
         point = _settled(work, point, hyper)
@@ -112,18 +113,16 @@ def reach(work: Work, job: Job) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _starts(job: Job, tile: grids.Tile, chosen: Any = slice(None)) -> dict[str, np.ndarray]:
-    """The starts of chosen lanes of a tile; of a large grid only those are made."""
-    if isinstance(chosen, slice):
-        return grids.starts(job.grid, tile, job.rule.hyperparameters)
+def starts_of(grid: grids.Grid, rule: Rule, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """The starts of chosen lanes by their numbers; of a large grid only those are made."""
     found = {}
-    places = dict(zip(job.grid.dims, np.unravel_index(chosen, job.grid.shape)))
-    for name, value in job.grid.values.items():
-        if name in job.grid.along:
-            found[name] = value[places[job.grid.along[name]]]
+    places = dict(zip(grid.dims, np.unravel_index(chosen, grid.shape)))
+    for name, value in grid.values.items():
+        if name in grid.along:
+            found[name] = value[places[grid.along[name]]]
         else:
             found[name] = np.broadcast_to(value, (len(chosen), *value.shape))
-    if "seed" in job.rule.hyperparameters and "seed" not in found:
+    if "seed" in rule.hyperparameters and "seed" not in found:
         found["seed"] = chosen.astype(np.uint32)
     return found
 
@@ -250,7 +249,7 @@ def tile_of(
     """The results of one tile of columns."""
     with precision(job):
         run = _by_registers(work) if engine == "registers" else _by_xla(work)
-        starts = _starts(job, tile)
+        starts = grids.starts(job.grid, tile, job.rule.hyperparameters)
         if not follows:
             point, counts = run.count(run.begin(starts), starts)
             gone = _gone(run.params(point))

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton
+from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton, unflat
 from eos_jax.analysis.maps import System
 from eos_jax.loops import advance
 
@@ -91,6 +91,7 @@ class Tools(NamedTuple):
 
     Attributes:
       iterate: (z, point, hyper, period) -> f^p(z).
+      orbit: (z, point, hyper, period) -> the parameters of all points of a cycle.
       cycle: (point, hyper, period) -> the cycle near a point, its matrix, the length of Newton's
         last step and the residual.
       matrix: Df^p, and so on to the third derivative.
@@ -106,6 +107,7 @@ class Tools(NamedTuple):
     """
 
     iterate: Callable
+    orbit: Callable
     cycle: Callable
     matrix: Callable
     second: Callable
@@ -124,6 +126,13 @@ def tools_of(system: System, free: str) -> Tools:
 
     def iterate(z, point, hyper, period):
         return advance(flat_step(system, point, hyper), z, period)
+
+    @functools.partial(jax.jit, static_argnums=3)
+    def orbit(z, point, hyper, period):
+        def record(z, _):
+            return flat_step(system, point, hyper)(z), unflat(point, z)[0]
+
+        return jax.lax.scan(record, z, length=period)[1]
 
     def cycle(point, hyper, period):
         z, length = newton(lambda z: iterate(z, point, hyper, period) - z, flat(point))
@@ -153,10 +162,10 @@ def tools_of(system: System, free: str) -> Tools:
     matrix = jax.jacfwd(iterate)
     second = jax.jacfwd(matrix)
     parts = (
-        iterate, cycle, matrix, second, jax.jacfwd(second), push, *solved_by(real_equations),
+        cycle, matrix, second, jax.jacfwd(second), push, *solved_by(real_equations),
         *solved_by(circle_equations), functools.partial(_arc, iterate, matrix, free),
     )  # fmt: skip
-    return Tools(*map(jax.jit, parts))
+    return Tools(jax.jit(iterate), orbit, *map(jax.jit, parts))
 
 
 def _arc(iterate, matrix, free, z, h, direction, size, scale, point, hyper, period):

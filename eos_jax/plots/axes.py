@@ -142,7 +142,7 @@ def lane_dims(dataset: xr.Dataset) -> tuple[str, ...]:
         return tuple(str(dim) for dim in dataset.outcome.dims)
     for name in ("loss", *dataset.data_vars):
         if name in dataset:
-            return tuple(str(dim) for dim in dataset[name].dims if dim != "step")
+            return tuple(str(dim) for dim in dataset[name].dims if dim not in ("step", "point"))
     return ()
 
 
