@@ -13,6 +13,7 @@ from eos_jax.analysis.boundaries import METHODS, boundary, uncertainty
 from eos_jax.analysis.branches import Branch, continuation
 from eos_jax.analysis.cascades import FEIGENBAUM, cascade, ratios
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
+from eos_jax.analysis.diagrams import bifurcation_diagram
 from eos_jax.analysis.digits import Refined, exact_orbit, refined
 from eos_jax.analysis.dimensions import box_counting, resolution_scaling
 from eos_jax.analysis.maps import System, henon, logistic, own_map
@@ -41,6 +42,7 @@ __all__ = [
     "Window",
     "basin_entropy",
     "bifurcation",
+    "bifurcation_diagram",
     "boundary",
     "box_counting",
     "cascade",

@@ -1,5 +1,6 @@
 """Branches of cycles, followed along their arc through folds, with the points where they change."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,8 +11,8 @@ import xarray as xr
 
 from eos_jax.analysis.bifurcations import Bifurcation, polished
 from eos_jax.analysis.cycles import flat, ordered, unflat
-from eos_jax.analysis.equations import check_free, one_lane, tools_of
-from eos_jax.analysis.maps import as_system
+from eos_jax.analysis.equations import Tools, check_free, one_lane, tools_of
+from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_count
 
 KINDS = ("flip", "fold", "neimark_sacker")
@@ -126,6 +127,7 @@ def continuation(
     points: int = 2000,
     backwards: bool = False,
     most: int | None = None,
+    repelling: float = math.inf,
 ) -> Branch:
     """The branch of cycles through one, by pseudo-arclength, with the points where it changes.
 
@@ -142,6 +144,8 @@ def continuation(
       points: at most.
       backwards: begin towards smaller values.
       most: flips, folds and Neimark-Sacker points after which the branch ends; all by default.
+      repelling: modulus of a multiplier beyond which a branch is not followed. Long cycles that
+        repel strongly lie so close that steps along the arc must be small.
 
     Returns:
       The branch.
@@ -175,24 +179,22 @@ def continuation(
         z, matrix, _length, residual = tools.cycle(point, hyper, period)
         if not (residual < 1e-9 * (1 + jnp.max(jnp.abs(z)))):
             raise ValueError(f"Argument `start` must be near a cycle of period {period}.")
-        scale = high - low
-        first = _direction(tools, z, matrix, h, scale, point, hyper, period, free)
+        course = _Course(system, tools, free, point, hyper, period, high - low)
+        first = _direction(course, z, h)
         if (first[-1] > 0) == backwards:
             first = -first
-        rows, special, end = _follow(
-            system, tools, free, point, hyper, period, (z, h, first, matrix), scale, within, size,
-            points, most or points,
-        )  # fmt: skip
-        at = [({**hyper, free: jnp.asarray(row[1])}, row[0]) for row in rows]
-        at += [({**hyper, free: jnp.asarray(s.parameter)}, flat((s.point, s.state)))
-               for s in special]  # fmt: skip
-        orbits = [tools.orbit(jnp.asarray(z), point, lane, period) for lane, z in at]
+        row = _Row(np.asarray(z), h, np.asarray(matrix), first)
+        limits = _Limits(within, size, points, most or points, repelling)
+        rows, special, end = _follow(course, row, limits)
+        places = [(row.z, row.h) for row in rows]
+        places += [(np.asarray(flat((s.point, s.state))), s.parameter) for s in special]
+        orbits = [tools.orbit(jnp.asarray(z), point, course.at(h), period) for z, h in places]
         orbits = {n: np.stack([np.asarray(o[n]) for o in orbits])
                   for n in system.objective.parameters}  # fmt: skip
     return Branch(
-        np.array([row[1] for row in rows]),
+        np.array([row.h for row in rows]),
         {n: values[: len(rows)] for n, values in orbits.items()},
-        np.stack([ordered(np.linalg.eigvals(row[2])) for row in rows]),
+        np.stack([ordered(np.linalg.eigvals(row.matrix)) for row in rows]),
         special,
         {n: values[len(rows) :] for n, values in orbits.items()},
         end,
@@ -219,81 +221,141 @@ def both_ways(*given: Any, **more: Any) -> Branch:
     )  # fmt: skip
 
 
-def _direction(tools, z, matrix, h, scale, point, hyper, period, free):
+class _Course(NamedTuple):
+    """What stays the same along a branch; the point's counts and keys are held."""
+
+    system: System
+    tools: Tools
+    free: str
+    point: Any
+    hyper: dict[str, Any]
+    period: int
+    scale: float
+
+    def at(self, h: float) -> dict[str, Any]:
+        """The hyperparameters with the free one moved."""
+        return {**self.hyper, self.free: jnp.asarray(h)}
+
+    def cycle(self, z: Any, h: float) -> Any:
+        """The cycle near a point: z, matrix, length of the last step, residual."""
+        return self.tools.cycle(unflat(self.point, jnp.asarray(z)), self.at(h), self.period)
+
+
+class _Row(NamedTuple):
+    """A place on a branch."""
+
+    z: np.ndarray
+    h: float
+    matrix: np.ndarray
+    direction: np.ndarray
+
+
+class _Limits(NamedTuple):
+    """Where a branch ends, and the longest step."""
+
+    within: tuple[float, float]
+    size: float
+    points: int
+    most: int
+    repelling: float
+
+
+def _direction(course: _Course, z: Any, h: float) -> np.ndarray:
     """The branch's direction at a regular cycle, by how the cycle moves with the parameter."""
-    small = 1e-6 * scale
-    moved, *_ = tools.cycle(unflat(point, z), {**hyper, free: jnp.asarray(h + small)}, period)
-    direction = np.append((np.asarray(moved) - np.asarray(z)) / small * scale, 1.0)
+    small = 1e-6 * course.scale
+    moved = course.cycle(z, h + small)[0]
+    direction = np.append((np.asarray(moved) - np.asarray(z)) / small * course.scale, 1.0)
     return direction / np.linalg.norm(direction)
 
 
-def _follow(system, tools, free, point, hyper, period, first, scale, within, size, points, most):
-    z, h, direction, matrix = first
-    rows: list[Any] = [(np.asarray(z), h, np.asarray(matrix), direction)]
+def _follow(course: _Course, row: _Row, limits: _Limits) -> tuple[list[_Row], list, str]:
+    """Places along a branch, the points where it changes, and why it ends."""
+    rows: list[_Row] = [row]
     special: list[Bifurcation] = []
-    step, end = size / 4, f"{points} points"
-
-    def half_way(z, h):
-        """From a point of the cycle to the one half a period on; none of an odd period."""
-        if period % 2:
-            return np.ones(1)
-        at = {**hyper, free: jnp.asarray(h)}
-        return np.asarray(tools.iterate(jnp.asarray(z), point, at, period // 2)) - np.asarray(z)
-
-    here = half_way(z, h)
-    for _ in range(points - 1):
-        while True:
-            found = tools.arc(z, jnp.asarray(h), direction, step, scale, point, hyper, period)
-            new, value, ahead, _, residual, matrix = (np.asarray(leaf) for leaf in found)
-            turned = float(ahead @ direction)
-            good = residual < 1e-10 * (1 + np.abs(new).max()) and abs(turned) > 0.9
-            if good or step < 1e-7:
-                break
-            step /= 2
-        if not good:
-            end = "Newton's method no longer settles"
-            break
-        ahead = ahead if turned > 0 else -ahead
-        row = (new, float(value), matrix, ahead)
-        if not within[0] <= value <= within[1]:
-            end = "the end of the interval"
-            break
-        there = half_way(new, value)
+    step, here = limits.size / 4, _half_way(course, row)
+    for _ in range(limits.points - 1):
+        following, step = _stride(course, rows[-1], step)
+        if following is None:
+            return rows, special, "Newton's method no longer settles"
+        row = following
+        if not limits.within[0] <= row.h <= limits.within[1]:
+            rows += _at_the_end(course, rows[-1], row, limits.within)
+            return rows, special, "the end of the interval"
+        there = _half_way(course, row)
         if here @ there < 0:  # the two halves of the cycle have changed places
-            end = f"the flip that it is born at, of a cycle of period {period // 2}"
-            break
-        special += _between(system, tools, free, point, hyper, period, rows[-1], row)
+            period = course.period // 2
+            return rows, special, f"the flip that it is born at, of a cycle of period {period}"
+        special += _between(course, rows[-1], row)
+        straight = row.direction @ rows[-1].direction > 0.99
         rows.append(row)
-        z, h, direction, here = new, float(value), ahead, there
-        if len(special) >= most:
-            end = f"{most} points where it changes"
-            break
-        step = min(size, step * (1.5 if turned > 0.99 else 0.8))
-    return rows, special, end
+        here = there
+        if len(special) >= limits.most:
+            return rows, special, f"{limits.most} points where it changes"
+        if np.abs(np.linalg.eigvals(row.matrix)).max() > limits.repelling:
+            return rows, special, f"a multiplier beyond {limits.repelling:g}"
+        step = min(limits.size, step * (1.5 if straight else 0.8))
+    return rows, special, f"{limits.points} points"
 
 
-def _between(system, tools, free, point, hyper, period, before, after):
+def _half_way(course: _Course, row: _Row) -> np.ndarray:
+    """From a point of the cycle to the one half a period on; the same for any odd period."""
+    if course.period % 2:
+        return np.ones(1)
+    z, half = jnp.asarray(row.z), course.period // 2
+    return np.asarray(course.tools.iterate(z, course.point, course.at(row.h), half)) - row.z
+
+
+def _stride(course: _Course, row: _Row, step: float) -> tuple[_Row | None, float]:
+    """The next place, and the step that it took; None where even a tiny one fails.
+
+    Where the branch bends by less than arccos 0.9 in a step, it is less than a quarter of the step
+    off its tangent; what is further off is another branch.
+    """
+    z, h, _, direction = row
+    before = np.append(z, h / course.scale)
+    while True:
+        found = course.tools.arc(z, jnp.asarray(h), direction, step, course.scale, course.point,
+                                 course.hyper, course.period)  # fmt: skip
+        new, value, ahead, _, residual, matrix = (np.asarray(leaf) for leaf in found)
+        turned = float(ahead @ direction)
+        off = np.linalg.norm(np.append(new, value / course.scale) - before - step * direction)
+        if residual < 1e-10 * (1 + np.abs(new).max()) and abs(turned) > 0.9 and off < step / 4:
+            return _Row(new, float(value), matrix, ahead if turned > 0 else -ahead), step
+        if step < 1e-7:
+            return None, step
+        step /= 2
+
+
+def _at_the_end(
+    course: _Course, row: _Row, beyond: _Row, within: tuple[float, float]
+) -> list[_Row]:
+    """The branch's last place, at an end of the interval, between two neighbours."""
+    h = min(max(beyond.h, within[0]), within[1])
+    part = (h - row.h) / (beyond.h - row.h)
+    z, matrix, _, residual = course.cycle(row.z + part * (beyond.z - row.z), h)
+    near = np.abs(np.asarray(z) - row.z).max() <= np.abs(beyond.z - row.z).max()
+    good = near and residual < 1e-9 * (1 + np.abs(row.z).max())
+    return [_Row(np.asarray(z), h, np.asarray(matrix), row.direction)] if good else []
+
+
+def _between(course: _Course, before: _Row, after: _Row) -> list[Bifurcation]:
     """Special points between two neighbours of a branch, polished."""
     kinds = []
-    counts = [_counts(row[2]) for row in (before, after)]
+    counts = [_counts(row.matrix) for row in (before, after)]
     if counts[0][0] != counts[1][0]:
         kinds.append("flip")
-    if before[3][-1] * after[3][-1] < 0:
+    if before.direction[-1] * after.direction[-1] < 0:
         kinds.append("fold")
     if counts[0][1] != counts[1][1]:
         kinds.append("neimark_sacker")
     found = []
-    middle = (before[0] + after[0]) / 2
+    middle = tuple((a + b) / 2 for a, b in zip(before[:3], after[:3]))
     for kind in kinds:
-        for z, h, matrix in (
-            (middle, (before[1] + after[1]) / 2, (before[2] + after[2]) / 2),
-            before[:3],
-            after[:3],
-        ):
-            at = {**hyper, free: jnp.asarray(h)}
-            base = unflat(point, jnp.asarray(z))
-            one = polished(kind, system, free, base, at, period, (jnp.asarray(z), matrix))
-            reach = 3 * abs(after[1] - before[1]) + 1e-6 * (1 + abs(h))
+        for z, h, matrix in (middle, before[:3], after[:3]):
+            base = unflat(course.point, jnp.asarray(z))
+            one = polished(kind, course.system, course.free, base, course.at(h), course.period,
+                           (jnp.asarray(z), matrix))  # fmt: skip
+            reach = 3 * abs(after.h - before.h) + 1e-6 * (1 + abs(h))
             if one.found and abs(one.parameter - h) < reach:
                 found.append(one)
                 break

@@ -6,11 +6,10 @@ cycle's branch as well, and so on. Cascades and windows are read off what was fo
 attracts at no place of the sweep, and is not born of one that does, is overlooked.
 """
 
-import json
+import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,7 +18,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 import eos_jax as eos
-from eos_jax.analysis.base import beside, check_out, finished, register
+from eos_jax.analysis.base import beside, check_out, configuration_with, finished, register
 from eos_jax.analysis.branches import KINDS, Branch, both_ways
 from eos_jax.analysis.cascades import doubled
 from eos_jax.analysis.columns import starts_of
@@ -31,6 +30,8 @@ from eos_jax.checks import check_count
 from eos_jax.outcomes import Outcome, Stop
 from eos_jax.results import store
 from eos_jax.run import grid as grids
+
+_NAME = "bifurcation_diagram"
 
 
 @register(
@@ -49,7 +50,7 @@ def bifurcation_diagram(
     within: tuple[float, float] | None = None,
     doublings: int = 3,
     size: float = 0.01,
-    points: int = 2000,
+    repelling: float = 16.0,
     out: str | os.PathLike | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -66,7 +67,7 @@ def bifurcation_diagram(
       within: its least and greatest value; by default the ends of its axis.
       doublings: generations of doubled cycles that are followed.
       size: longest step along a branch, as in `continuation`.
-      points: of a branch one way at most.
+      repelling: modulus of a multiplier beyond which a branch is not followed.
       out: folder of a store; the sweep and each branch stand beside it, and are resumed.
       progress: as in `eos_jax.sweep`.
       **options: of `eos_jax.sweep`.
@@ -85,46 +86,46 @@ def bifurcation_diagram(
 
     Example:
       >>> import eos_jax as eos, numpy as np
-      >>> ds = bifurcation_diagram(eos.analysis.logistic(), {"x": 0.3, "r": np.linspace(2.5, 3.6, 8)},
-      ...                          1000, free="r", doublings=2, sharpness=None)
+      >>> axes = {"x": 0.3, "r": np.linspace(2.5, 3.6, 8)}
+      >>> ds = bifurcation_diagram(eos.analysis.logistic(), axes, 1000, free="r", doublings=2,
+      ...                          sharpness=None)
       >>> print(ds.attrs["cascades"])
       flips of period 1, 2, 4 at r = 3, 3.44949, 3.54409; ratio 4.751
     """
     system = as_system(system, rule)
     check_free(system, free)
     check_count("doublings", doublings, least=0)
-    check_count("points", points)
     check_out(out)
     hyper = _fixed(system, axes, free)
     low, high = _interval(axes, free, within)
     longest = stop.longest_period if stop else 0
+    given: dict[str, Any] = {**options, "keep": ("period",) if longest else ()}
     dataset = eos.sweep(
         system.objective, axes, steps, rule=system.rule, stop=stop, out=beside(out, "sweep"),
-        progress=progress, **{**options, "keep": ("period",) if longest else ()},
+        progress=progress, **given,
     ).load()  # fmt: skip
     settings = {"free": free, "within": [low, high], "doublings": doublings, "size": size,
-                "points": points}  # fmt: skip
-    key = json.dumps([json.loads(dataset.attrs["configuration"]), settings], sort_keys=True)
+                "repelling": repelling}  # fmt: skip
     families: list[xr.Dataset] = []
     lanes = _settled(system, axes, steps, dataset, free, max(longest, 1))
     bar = tqdm(lanes, unit="cycle", delay=0.5, disable=None if progress is None else not progress)
     for lane, (params, state), value, period in bar:
         if any(_lies_on(family, free, value, params, period) for family in families):
             continue
-        place = beside(out, f"branch_{lane}")
-        family = _kept(place, key)
+        place, part = beside(out, f"branch_{lane}"), {**settings, "lane": lane}
+        family = _kept(place, configuration_with(dataset.attrs["configuration"], _NAME, part))
         if family is None:
             at = {**hyper, free: value}
             found = _family(system, params, state, at, (low, high), free, period, doublings,
-                            size=size, points=points)  # fmt: skip
-            family = _as_dataset(system, found, free).assign_attrs(configuration=key)
-            if place is not None:
-                store.save(family, place)
+                            size=size, repelling=repelling)  # fmt: skip
+            family = _as_dataset(system, found, free)
+            family.attrs["configuration"] = dataset.attrs["configuration"]
+            family = finished(family, _NAME, part, place)
         families.append(family)
     families = families or [_as_dataset(system, [], free)]
     base = dataset[["outcome"]].assign_attrs(_in_words(families, free))
     result = base.assign(_together(families).data_vars)
-    return finished(result, "bifurcation_diagram", settings, out)
+    return finished(result, _NAME, settings, out)
 
 
 def _fixed(system: System, axes: Mapping[str, Any], free: str) -> dict[str, float]:
@@ -229,12 +230,14 @@ def _lies_on(rows: xr.Dataset, free: str, h: float, params: Mapping[str, Any], p
     return bool((away <= 0.3 * chord + 1e-6 * (1 + np.abs(point).max())).any())
 
 
-def _kept(place: str | None, key: str) -> xr.Dataset | None:
-    """The branches that stand at a place, if they are of this diagram."""
-    if place is None or not Path(place).exists():
+def _kept(place: str | None, configuration: str) -> xr.Dataset | None:
+    """The branches that stand at a place; raises if they are of another diagram."""
+    if place is None:
         return None
-    found = store.open_dataset(place).load()
-    return found if found.attrs.get("configuration") == key else None
+    store.check_replaceable(place, configuration)
+    with contextlib.suppress(FileNotFoundError):
+        return store.open_dataset(place).load()
+    return None
 
 
 def _as_dataset(system: System, branches: Sequence[Branch], free: str) -> xr.Dataset:

@@ -224,7 +224,7 @@ def select(
             raise ValueError(f"Dimension `{dim}` has {size} values, but got the index {wanted}.")
         places[dim] = wanted
     part = dataset.isel(places)
-    if 0 in part.sizes.values():
+    if any(part.sizes.get(dim) == 0 for dim in (*places, *lane_dims(dataset))):
         raise ValueError("Nothing is left of the dataset after the selection.")
     if "trust" in part.attrs and part.sizes != dataset.sizes:
         part = part.assign_attrs(trust=f"of all lanes together, {part.attrs['trust']}")

@@ -58,17 +58,24 @@ def branch(dataset: xr.Dataset, ax: Axes, variable: str = "") -> Axes:
         mine = dataset.special_kind.values == code if special in dataset else np.zeros(0, bool)
         if mine.any():
             ax.plot(dataset[f"special_{free}"].values[mine], dataset[special].values[mine], mark,
-                    ms=4, color=colour, label=kind.replace("_", "-"))  # fmt: skip
+                    ms=3, color=colour, label=kind.replace("_", "-"))  # fmt: skip
     if not along.size:
         lines.say(ax, "no cycle was found to follow")
     if not ax.get_title():  # else it is drawn over something
         ax.set(xlabel=lines.label_of(dataset, f"cycle_{free}"),
                ylabel=lines.label_of(dataset, shown))  # fmt: skip
-        periods = ", ".join(map(str, np.unique(dataset.cycle_period.values)))
         title = heading(dataset.drop_vars(free, errors="ignore"))
-        ax.set_title("\n".join(part for part in (title, f"cycles of period {periods}") if part))
+        ax.set_title("\n".join(part for part in (title, _periods(dataset)) if part))
     lines.legend_below(ax.figure, [ax], ax.get_legend_handles_labels()[0])
     return ax
+
+
+def _periods(dataset: xr.Dataset) -> str:
+    """The periods of the cycles, in words."""
+    periods = np.unique(dataset.cycle_period.values).tolist()
+    if len(periods) > 6:
+        return f"cycles of {len(periods)} periods, {periods[0]} to {periods[-1]}"
+    return f"cycles of period {', '.join(map(str, periods))}" if periods else ""
 
 
 def _broken(chosen: np.ndarray, *columns: np.ndarray) -> list[np.ndarray]:
