@@ -333,8 +333,9 @@ def _at_the_end(
     h = min(max(beyond.h, within[0]), within[1])
     part = (h - row.h) / (beyond.h - row.h)
     z, matrix, _, residual = course.cycle(row.z + part * (beyond.z - row.z), h)
-    near = np.abs(np.asarray(z) - row.z).max() <= np.abs(beyond.z - row.z).max()
-    good = near and residual < 1e-9 * (1 + np.abs(row.z).max())
+    rounding = 1e-9 * (1 + np.abs(row.z).max())
+    near = np.abs(np.asarray(z) - row.z).max() <= np.abs(beyond.z - row.z).max() + rounding
+    good = near and residual < rounding
     return [_Row(np.asarray(z), h, np.asarray(matrix), row.direction)] if good else []
 
 

@@ -16,6 +16,9 @@ MARKS = {
 }
 """Mark and colour of each kind of point where a branch changes."""
 
+WORDS = {"neimark_sacker": "Neimark-Sacker"}
+"""Kinds that read otherwise than they are named."""
+
 STYLES = {"attracts": ("-", 1.2), "repels": ("--", 0.7)}
 """How cycles are drawn, and how wide."""
 
@@ -58,7 +61,7 @@ def branch(dataset: xr.Dataset, ax: Axes, variable: str = "") -> Axes:
         mine = dataset.special_kind.values == code if special in dataset else np.zeros(0, bool)
         if mine.any():
             ax.plot(dataset[f"special_{free}"].values[mine], dataset[special].values[mine], mark,
-                    ms=3, color=colour, label=kind.replace("_", "-"))  # fmt: skip
+                    ms=3, color=colour, label=WORDS.get(kind, kind))  # fmt: skip
     if not along.size:
         lines.say(ax, "no cycle was found to follow")
     if not ax.get_title():  # else it is drawn over something

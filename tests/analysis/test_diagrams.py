@@ -64,6 +64,7 @@ def test_nesterovs_circle_is_on_the_diagram():
     assert ds.attrs["circles"] == "period 1 at eta = 0.65, attracts"
     assert ds.attrs["branches"] == "1, of period 1" and ds.attrs["cascades"] == "none"
     assert (ds.cycle_stable.values == (ds.cycle_eta.values < 0.65)).all()
+    np.testing.assert_allclose(ds.cycle_eta.values[[0, -1]], [0.6, 0.7], rtol=1e-12)
 
 
 def test_a_kill_loses_the_branch_in_work(tmp_path, monkeypatch):
