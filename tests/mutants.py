@@ -853,6 +853,22 @@ MUTANTS = (
         "-2 * beta / (1 - 1.1 * beta)", (), ("tests/rules/test_stability.py",),
     ),
     Mutant(
+        "another_branch_is_taken", "analysis/branches.py", "and off < step / 4:", "and off < 9:",
+        (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "a_branch_is_followed_twice", "analysis/diagrams.py", "away <= 0.3 * chord",
+        "away <= -1 * chord", (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "attracting_circles", "analysis/diagrams.py", "if s['coefficient'] < 0 else",
+        "if s['coefficient'] > 0 else", (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "phases_of_a_cycle", "analysis/branches.py", "np.swapaxes(values, 0, 1)", "(values)",
+        (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
         "moduli_on_the_circle", "analysis/equations.py", "cos * cos + sin * sin - 1,",
         "cos * cos + sin * sin - 0.99,", ("nesterov_sheds_a_circle",),
     ),
