@@ -183,14 +183,14 @@ def continuation(
         first = _direction(course, z, h)
         if (first[-1] > 0) == backwards:
             first = -first
-        row = _Row(np.asarray(z), h, np.asarray(matrix), first)
+        row = course.row(z, h, matrix, first)
         limits = _Limits(within, size, points, most or points, repelling)
         rows, special, end = _follow(course, row, limits)
-        places = [(row.z, row.h) for row in rows]
-        places += [(np.asarray(flat((s.point, s.state))), s.parameter) for s in special]
-        orbits = [tools.orbit(jnp.asarray(z), point, course.at(h), period) for z, h in places]
-        orbits = {n: np.stack([np.asarray(o[n]) for o in orbits])
-                  for n in system.objective.parameters}  # fmt: skip
+        orbits = [row.orbit for row in rows] + [
+            course.row(flat((s.point, s.state)), s.parameter, matrix, first).orbit for s in special
+        ]
+        named = jax.vmap(jax.vmap(lambda z: unflat(point, z)[0]))(jnp.asarray(np.stack(orbits)))
+        orbits = {n: np.asarray(named[n]) for n in system.objective.parameters}
     return Branch(
         np.array([row.h for row in rows]),
         {n: values[: len(rows)] for n, values in orbits.items()},
@@ -221,6 +221,30 @@ def both_ways(*given: Any, **more: Any) -> Branch:
     )  # fmt: skip
 
 
+class _Row(NamedTuple):
+    """A place on a branch.
+
+    Attributes:
+      z: a point of the cycle, all that moves.
+      h: the free hyperparameter.
+      matrix: of the cycle's linearised iterate.
+      direction: of the branch, in (z, h/scale), of length 1.
+      orbit: all points of the cycle, shape (period, n).
+      drift: how they move along the arc.
+    """
+
+    z: np.ndarray
+    h: float
+    matrix: np.ndarray
+    direction: np.ndarray
+    orbit: np.ndarray
+    drift: np.ndarray
+
+
+ROOM = 64
+"""Points of a cycle up to which nothing is compiled anew."""
+
+
 class _Course(NamedTuple):
     """What stays the same along a branch; the point's counts and keys are held."""
 
@@ -240,14 +264,15 @@ class _Course(NamedTuple):
         """The cycle near a point: z, matrix, length of the last step, residual."""
         return self.tools.cycle(unflat(self.point, jnp.asarray(z)), self.at(h), self.period)
 
-
-class _Row(NamedTuple):
-    """A place on a branch."""
-
-    z: np.ndarray
-    h: float
-    matrix: np.ndarray
-    direction: np.ndarray
+    def row(self, z: Any, h: float, matrix: Any, direction: np.ndarray) -> _Row:
+        """A place, with all points of its cycle."""
+        room = max(ROOM, 2 ** (self.period - 1).bit_length())
+        moves = jnp.asarray(direction[:-1]), jnp.asarray(direction[-1] * self.scale)
+        orbit, drift = self.tools.orbit(
+            jnp.asarray(z), *moves, self.point, self.at(h), self.period, room=room
+        )
+        seen = np.asarray(orbit)[: self.period], np.asarray(drift)[: self.period]
+        return _Row(np.asarray(z), float(h), np.asarray(matrix), direction, *seen)
 
 
 class _Limits(NamedTuple):
@@ -272,7 +297,7 @@ def _follow(course: _Course, row: _Row, limits: _Limits) -> tuple[list[_Row], li
     """Places along a branch, the points where it changes, and why it ends."""
     rows: list[_Row] = [row]
     special: list[Bifurcation] = []
-    step, here = limits.size / 4, _half_way(course, row)
+    step, half = limits.size / 4, course.period // 2
     for _ in range(limits.points - 1):
         following, step = _stride(course, rows[-1], step)
         if following is None:
@@ -281,14 +306,12 @@ def _follow(course: _Course, row: _Row, limits: _Limits) -> tuple[list[_Row], li
         if not limits.within[0] <= row.h <= limits.within[1]:
             rows += _at_the_end(course, rows[-1], row, limits.within)
             return rows, special, "the end of the interval"
-        there = _half_way(course, row)
-        if here @ there < 0:  # the two halves of the cycle have changed places
-            period = course.period // 2
-            return rows, special, f"the flip that it is born at, of a cycle of period {period}"
+        here, there = (r.orbit[half] - r.orbit[0] for r in (rows[-1], row))
+        if course.period % 2 == 0 and here @ there < 0:  # its two halves have changed places
+            return rows, special, f"the flip that it is born at, of a cycle of period {half}"
         special += _between(course, rows[-1], row)
         straight = row.direction @ rows[-1].direction > 0.99
         rows.append(row)
-        here = there
         if len(special) >= limits.most:
             return rows, special, f"{limits.most} points where it changes"
         if np.abs(np.linalg.eigvals(row.matrix)).max() > limits.repelling:
@@ -297,30 +320,25 @@ def _follow(course: _Course, row: _Row, limits: _Limits) -> tuple[list[_Row], li
     return rows, special, f"{limits.points} points"
 
 
-def _half_way(course: _Course, row: _Row) -> np.ndarray:
-    """From a point of the cycle to the one half a period on; the same for any odd period."""
-    if course.period % 2:
-        return np.ones(1)
-    z, half = jnp.asarray(row.z), course.period // 2
-    return np.asarray(course.tools.iterate(z, course.point, course.at(row.h), half)) - row.z
-
-
 def _stride(course: _Course, row: _Row, step: float) -> tuple[_Row | None, float]:
     """The next place, and the step that it took; None where even a tiny one fails.
 
-    Where the branch bends by less than arccos 0.9 in a step, it is less than a quarter of the step
-    off its tangent; what is further off is another branch.
+    Where a curve bends by less than arccos 0.9 in a step, it is less than a quarter of the step off
+    its tangent. Another branch may be as near at one point of the cycle, but not at all of them.
     """
-    z, h, _, direction = row
-    before = np.append(z, h / course.scale)
+    fastest = max(1.0, float(np.abs(row.drift).max()))
     while True:
-        found = course.tools.arc(z, jnp.asarray(h), direction, step, course.scale, course.point,
-                                 course.hyper, course.period)  # fmt: skip
-        new, value, ahead, _, residual, matrix = (np.asarray(leaf) for leaf in found)
-        turned = float(ahead @ direction)
-        off = np.linalg.norm(np.append(new, value / course.scale) - before - step * direction)
-        if residual < 1e-10 * (1 + np.abs(new).max()) and abs(turned) > 0.9 and off < step / 4:
-            return _Row(new, float(value), matrix, ahead if turned > 0 else -ahead), step
+        found = course.tools.arc(
+            row.z, jnp.asarray(row.h), row.direction, step, course.scale, course.point,
+            course.hyper, course.period,
+        )  # fmt: skip
+        z, h, ahead, _, residual, matrix = (np.asarray(leaf) for leaf in found)
+        turned = float(ahead @ row.direction)
+        if residual < 1e-10 * (1 + np.abs(z).max()) and abs(turned) > 0.9:
+            new = course.row(z, float(h), matrix, ahead if turned > 0 else -ahead)
+            off = np.abs(new.orbit - row.orbit - step * row.drift).max()
+            if off < step * fastest / 4:
+                return new, step
         if step < 1e-7:
             return None, step
         step /= 2
@@ -336,7 +354,7 @@ def _at_the_end(
     rounding = 1e-9 * (1 + np.abs(row.z).max())
     near = np.abs(np.asarray(z) - row.z).max() <= np.abs(beyond.z - row.z).max() + rounding
     good = near and residual < rounding
-    return [_Row(np.asarray(z), h, np.asarray(matrix), row.direction)] if good else []
+    return [course.row(z, h, matrix, row.direction)] if good else []
 
 
 def _between(course: _Course, before: _Row, after: _Row) -> list[Bifurcation]:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton, unflat
+from eos_jax.analysis.cycles import flat, flat_step, lanes_of, newton
 from eos_jax.analysis.maps import System
 from eos_jax.loops import advance
 
@@ -91,7 +91,8 @@ class Tools(NamedTuple):
 
     Attributes:
       iterate: (z, point, hyper, period) -> f^p(z).
-      orbit: (z, point, hyper, period) -> the parameters of all points of a cycle.
+      orbit: (z, dz, dh, point, hyper, period, room) -> all points of a cycle and how they move,
+        in the first places of arrays of shape (room, n).
       cycle: (point, hyper, period) -> the cycle near a point, its matrix, the length of Newton's
         last step and the residual.
       matrix: Df^p, and so on to the third derivative.
@@ -127,12 +128,14 @@ def tools_of(system: System, free: str) -> Tools:
     def iterate(z, point, hyper, period):
         return advance(flat_step(system, point, hyper), z, period)
 
-    @functools.partial(jax.jit, static_argnums=3)
-    def orbit(z, point, hyper, period):
-        def record(z, _):
-            return flat_step(system, point, hyper)(z), unflat(point, z)[0]
+    @functools.partial(jax.jit, static_argnames="room")
+    def orbit(z, dz, dh, point, hyper, period, room):
+        def seen(z, h):
+            step, places = flat_step(system, point, {**hyper, free: h}), jnp.zeros((room, z.size))
+            turn = lambda k, carry: (step(carry[0]), carry[1].at[k].set(carry[0]))  # noqa: E731
+            return jax.lax.fori_loop(0, period, turn, (z, places))[1]
 
-        return jax.lax.scan(record, z, length=period)[1]
+        return jax.jvp(seen, (z, hyper[free]), (dz, dh))
 
     def cycle(point, hyper, period):
         z, length = newton(lambda z: iterate(z, point, hyper, period) - z, flat(point))

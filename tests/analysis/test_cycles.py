@@ -132,6 +132,21 @@ def test_a_branch_goes_round_its_fold_and_ends_where_it_is_born():
     assert two.end == "the flip that it is born at, of a cycle of period 1"
 
 
+@pytest.mark.parametrize(("start", "r", "period", "count"), [(0.6, 2.9, 1, 5), (0.16, 3.84, 3, 4)])
+def test_a_branch_stays_with_its_cycle(start, r, period, count):
+    """Where cycles of period 16 and 24 repel, others are near; but each keeps its itinerary, on
+    which side of the maximum it is. At r = 4 the multiplier of a cycle of period p is 2^p.
+    """
+    last = cascade(logistic(), {"x": start}, {"r": r}, count, "r", period)[-1]
+    branch = continuation(logistic(), last.point, {"r": last.parameter + 1e-9}, (r, 4.0), "r",
+                          last.period)  # fmt: skip
+    repels = np.abs(branch.multipliers[:, 0]) > 2
+    assert len(np.unique(branch.points["x"][repels] > 0.5, axis=0)) == 1
+    assert branch.parameter[-1] > 3.95
+    if branch.parameter[-1] == 4:
+        np.testing.assert_allclose(np.abs(branch.multipliers[-1]), 2.0**last.period, rtol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def balanced():
     return cascade(eos.objectives.scalar_product((4,)), {"x": 1.0}, 0.45, 8)
