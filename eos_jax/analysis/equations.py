@@ -90,12 +90,11 @@ class Tools(NamedTuple):
     """Compiled parts for one system and one free hyperparameter; the period is no constant.
 
     Attributes:
-      iterate: (z, point, hyper, period) -> f^p(z).
       orbit: (z, dz, dh, point, hyper, period, room) -> all points of a cycle and how they move,
         in the first places of arrays of shape (room, n).
       cycle: (point, hyper, period) -> the cycle near a point, its matrix, the length of Newton's
         last step and the residual.
-      matrix: Df^p, and so on to the third derivative.
+      matrix: (z, point, hyper, period) -> Df^p.
       second: D^2 f^p.
       third: D^3 f^p.
       push: how the iterate moves with the free hyperparameter.
@@ -107,7 +106,6 @@ class Tools(NamedTuple):
       arc: the next point of a branch, a step along the arc further, and its direction.
     """
 
-    iterate: Callable
     orbit: Callable
     cycle: Callable
     matrix: Callable
@@ -168,7 +166,7 @@ def tools_of(system: System, free: str) -> Tools:
         cycle, matrix, second, jax.jacfwd(second), push, *solved_by(real_equations),
         *solved_by(circle_equations), functools.partial(_arc, iterate, matrix, free),
     )  # fmt: skip
-    return Tools(jax.jit(iterate), orbit, *map(jax.jit, parts))
+    return Tools(orbit, *map(jax.jit, parts))
 
 
 def _arc(iterate, matrix, free, z, h, direction, size, scale, point, hyper, period):

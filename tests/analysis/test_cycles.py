@@ -91,6 +91,7 @@ def bent(x, q):
     return x**2 / 2 + q * x**4 / 24
 
 
+@pytest.mark.long
 def test_nesterovs_circles_attract_where_a_loss_softens():
     """At eta = 1 - 1/beta with cos = (1 + beta)/(2 beta) the origin lets orbits circle: those of a
     softer loss, q = -1, end on a circle beyond it; of a harder one, before it, starts outside of a
