@@ -110,7 +110,8 @@ def bifurcation_diagram(
     lanes = _settled(system, axes, steps, dataset, free, max(longest, 1))
     bar = tqdm(lanes, unit="cycle", delay=0.5, disable=None if progress is None else not progress)
     for lane, (params, state), value, period in bar:
-        if any(_lies_on(family, free, value, params, period) for family in families):
+        known = any(_lies_on(family, free, value, params, period) for family in families)
+        if known or not low <= value <= high:
             continue
         place, part = beside(out, f"branch_{lane}"), {**settings, "lane": lane}
         family = _kept(place, configuration_with(dataset.attrs["configuration"], _NAME, part))

@@ -133,6 +133,27 @@ def test_a_branch_goes_round_its_fold_and_ends_where_it_is_born():
     assert two.end == "the flip that it is born at, of a cycle of period 1"
 
 
+@pytest.mark.long
+def test_the_same_circle_from_the_full_system_and_on_a_valley():
+    """Four scalars that may part: of the same amplitude in each the eigenvector is twice as long.
+    Rosenbrock's minimum lets orbits circle where its sharpness is 2.6/eta.
+    """
+    given = {"hyper": {"eta": 0.64, "momentum": -0.625}, "rule": "nesterov"}
+    one, four = (
+        bifurcation("neimark_sacker", obj, dict.fromkeys(obj.parameters, 1.0), **given)
+        for obj in (eos.objectives.scalar_product((4,)), eos.objectives.scalar_product(4))
+    )
+    for point in (one, four):
+        assert abs(point.parameter - 0.65) < 1e-12 and abs(math.cos(point.angle) + 0.3) < 1e-12
+    assert abs(4 * four.coefficient / one.coefficient - 1) < 1e-9
+    valley = eos.objectives.from_function(rosenbrock)
+    sharpness = np.linalg.eigvalsh([[42.0, -20.0], [-20.0, 10.0]])[-1]
+    near = {"eta": 2.5 / sharpness, "momentum": -0.625}
+    found = bifurcation("neimark_sacker", valley, {"a": 1.0, "b": 1.0}, near, rule="nesterov")
+    assert abs(found.parameter - 2.6 / sharpness) < 1e-12
+    assert abs(math.cos(found.angle) + 0.3) < 1e-12 and found.coefficient < 0
+
+
 @pytest.mark.parametrize(("start", "r", "period", "count"), [(0.6, 2.9, 1, 5), (0.16, 3.84, 3, 4)])
 def test_a_branch_stays_with_its_cycle(start, r, period, count):
     """Where cycles of period 16 and 24 repel, others are near; but each keeps its itinerary, on
