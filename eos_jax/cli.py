@@ -52,7 +52,9 @@ def sweep(
         config: TOML file; see the folder configs.
         out: folder or URL of the store. A store of the same configuration is resumed.
         set: change a key of the configuration, e.g. --set axes.x.num=8192. May be repeated.
-        objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's.
+        objective: FILE.py:FUNCTION, a loss of your own in place of the configuration's, or
+            FILE.py:SYSTEM, a map of your own (`eos_jax.analysis.own_map`) in place of objective
+            and rule.
         force: resume although versions, device or XLA's options differ.
         dry_run: say what it would take and what of it is done, and write nothing.
         shard: i/n, for example 0/3: do every n-th tile only; n such processes make the whole.
@@ -201,6 +203,8 @@ def explore(
     from eos_jax import explorer
 
     own = load_objective(objective) if objective else None
+    if own is not None and not isinstance(own, Objective):
+        raise ValueError(f"Option --objective {objective}: the page shows losses, not maps.")
     with explorer.serve(explorer.context_of(what, set, own), port) as server:
         print(f"exploring at {server.address}\nCtrl-C ends it", flush=True)
         server.prepare()
@@ -461,8 +465,8 @@ def _slabs(dataset, rows=None, lanes=2**20):
         yield dataset.isel({first: slice(start, start + step)})
 
 
-def load_objective(place: str) -> Objective:
-    """The objective at FILE.py:FUNCTION: a loss function, or an objective made there."""
+def load_objective(place: str) -> Any:
+    """What is at FILE.py:FUNCTION: a loss function, an objective or a system made there."""
     file, colon, name = place.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise ValueError(f"Option --objective must be FILE.py:FUNCTION, but got {place!r}.")
@@ -474,7 +478,7 @@ def load_objective(place: str) -> Objective:
         module.__file__ = file
         loader.exec_module(module)
         found = getattr(module, name, None)
-        if isinstance(found, Objective):
+        if isinstance(found, Objective) or _is_system(found):
             return found
         if callable(found) and not inspect.isclass(found):
             return from_function(found)
@@ -483,6 +487,11 @@ def load_objective(place: str) -> Objective:
     except (Exception, SystemExit) as error:  # whatever a user's own code raises
         raise ValueError(f"Option --objective: {place} fails with {error!r}.") from error
     raise ValueError(f"Option --objective: {file} has no function or objective `{name}`.")
+
+
+def _is_system(found: Any) -> bool:
+    """Whether something is an `eos_jax.analysis.System`, which is not imported to see it."""
+    return isinstance(found, tuple) and getattr(found, "_fields", ()) == ("objective", "rule")
 
 
 COMMANDS = {

@@ -21,7 +21,6 @@ import xarray as xr
 from eos_jax import objectives, observers, rules
 from eos_jax.checks import sized
 from eos_jax.machine import memory
-from eos_jax.objectives import Objective
 from eos_jax.observers import Observer
 from eos_jax.outcomes import ESCAPE, Stop
 from eos_jax.rules import Rule
@@ -261,12 +260,13 @@ def axis_values(name: str, axis: Range | Values | float) -> np.ndarray | float:
     return np.geomspace(axis.start, axis.stop, axis.num)
 
 
-def arguments(configuration: Configuration, objective: Objective | None = None) -> dict[str, Any]:
+def arguments(configuration: Configuration, objective: Any = None) -> dict[str, Any]:
     """The arguments of `eos_jax.sweep` that a configuration stands for.
 
     Args:
       configuration: the configuration.
-      objective: a user's own objective, in place of a registered one.
+      objective: a user's own objective, in place of a registered one, or a pair of objective and
+        rule, an `eos_jax.analysis.System`.
 
     Returns:
       Keyword arguments.
@@ -274,6 +274,14 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
     Raises:
       ValueError: if a name or value does not fit.
     """
+    own_rule = None
+    if isinstance(objective, tuple):
+        objective, own_rule = objective
+        if configuration.rule is not None:
+            raise ValueError(
+                f"Key `rule` is {configuration.rule!r}, but a map given with --objective is itself "
+                "one."
+            )
     named = dict(configuration.objective or {})
     name = named.pop("name", None)
     if objective is None:
@@ -288,6 +296,7 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
             f"Key `objective` is {configuration.objective!r}, but --objective names "
             f"{objective.name}; give one of them."
         )
+    rule = own_rule or rule_of(configuration.rule)
     stop = configuration.stop
     if isinstance(stop, Deciding):
         stop = Stop(stop.tolerance, stop.escape, stop.longest_period, stop.period_of)
@@ -297,7 +306,7 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
         "objective": objective,
         "axes": {n: axis_values(n, axis) for n, axis in configuration.axes.items()},
         "steps": configuration.steps,
-        "rule": rule_of(configuration.rule),
+        "rule": rule,
         "stop": stop,
         "observe": observers_of(configuration.observe),
         "every": configuration.every,
@@ -310,14 +319,12 @@ def arguments(configuration: Configuration, objective: Objective | None = None) 
     }
 
 
-def run(
-    configuration: Configuration, objective: Objective | None = None, **more: Any
-) -> xr.Dataset:
+def run(configuration: Configuration, objective: Any = None, **more: Any) -> xr.Dataset:
     """The result of a configuration: of a sweep, or of the instrument that it names.
 
     Args:
       configuration: the configuration.
-      objective: a user's own objective, in place of a registered one.
+      objective: as in `arguments`.
       **more: further arguments of either, such as `out`.
 
     Returns:
@@ -334,7 +341,8 @@ def run(
 
     defaults = {field.name: field.default for field in msgspec.structs.fields(configuration)}
     written = {name for name, value in defaults.items() if getattr(configuration, name) != value}
-    chosen = {name: value for name, value in given.items() if name in written | {"objective"}}
+    chosen = {name: value for name, value in given.items()
+              if name in written | {"objective", "rule"}}  # fmt: skip
     return analysis.run(configuration.analysis, chosen, **more)
 
 

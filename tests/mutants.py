@@ -290,9 +290,8 @@ MUTANTS = (
         "return 2.02 * (1 + beta) / eta", ("heavy_ball_threshold",),
     ),
     Mutant(
-        "nesterov_formula", "theory/thresholds.py", "(eta * (1 + 2 * beta))",
-        "(eta * (1 + 1.9 * beta))",
-        ("nesterov_threshold",),
+        "nesterov_formula", "theory/thresholds.py", "= (1 + 2 * beta) / (1 + beta), -2",
+        "= (1 + 1.9 * beta) / (1 + beta), -2", ("nesterov_threshold",),
     ),
     Mutant(
         "adam_formula", "theory/thresholds.py", "return (2 + 2 * beta1)", "return (2 + beta1)",
@@ -428,8 +427,8 @@ MUTANTS = (
         ("nesterov_threshold",),
     ),
     Mutant(
-        "nesterov_own_threshold", "rules/momentum.py", "(1 + 2 * beta) / (1 + beta)",
-        "(1 + 2 * beta) / (1 + 2 * beta)", ("nesterov_threshold",),
+        "nesterov_own_threshold", "rules/momentum.py", "= (1 + 2 * beta) / (1 + beta), -2",
+        "= (1 + 2 * beta) / (1 + 2 * beta), -2", ("nesterov_threshold",),
     ),
     Mutant(
         "filter_threshold", "rules/stability.py", "return (2 - eta * weight_decay)",
@@ -841,11 +840,11 @@ MUTANTS = (
         ("one_step_map_to_leading_order",),
     ),
     Mutant(
-        "feigenbaum", "analysis/bifurcations.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
+        "feigenbaum", "analysis/cascades.py", "FEIGENBAUM = 4.669", "FEIGENBAUM = 4.689",
         ("balanced_cascade_is_feigenbaum",),
     ),
     Mutant(
-        "multiplier_of_a_doubling", "analysis/bifurcations.py", 'MULTIPLIERS = {"flip": -1.0',
+        "multiplier_of_a_doubling", "analysis/equations.py", 'MULTIPLIERS = {"flip": -1.0',
         'MULTIPLIERS = {"flip": -0.99',
         ("balanced_first_doublings",),
     ),
@@ -864,19 +863,43 @@ MUTANTS = (
         ("gap_second_coefficient",),
     ),
     Mutant(
-        "coefficient_of_a_fold", "analysis/bifurcations.py",
+        "coefficient_of_a_fold", "analysis/normal_forms.py",
         "return -bend / push if push else math.nan", "return bend / push if push else math.nan",
         ("momentum_has_a_fold_with_its_sign",),
     ),
     Mutant(
-        "coefficient_of_a_circle", "analysis/bifurcations.py",
+        "coefficient_of_a_circle", "analysis/normal_forms.py",
         "return float((np.exp(-1j * angle) * (np.conj(p) @ inner)).real / 2)",
         "return float((np.exp(1j * angle) * (np.conj(p) @ inner)).real / 2)",
-        ("neimark_sacker_of_a_delayed_map",),
+        ("nesterov_sheds_a_circle",),
     ),
     Mutant(
-        "angle_of_a_circle", "analysis/bifurcations.py", "angle = float(abs(u[-2]))",
-        "angle = float(abs(u[-2])) / 2", ("neimark_sacker_of_a_delayed_map",),
+        "nesterov_circles_at", "rules/momentum.py", "-2 * beta / (1 - beta)",
+        "-1.9 * beta / (1 - beta)", (), ("tests/rules/test_stability.py",),
+    ),
+    Mutant(
+        "another_branch_is_taken", "analysis/branches.py", "if off < step * fastest / 4:",
+        "if off < 9:", (), ("tests/analysis/test_cycles.py",),
+    ),
+    Mutant(
+        "a_branch_is_followed_twice", "analysis/diagrams.py", "away <= 0.3 * chord",
+        "away <= -1 * chord", (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "attracting_circles", "analysis/diagrams.py", "if s['coefficient'] < 0 else",
+        "if s['coefficient'] > 0 else", (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "phases_of_a_cycle", "analysis/branches.py", "np.swapaxes(values, 0, 1)", "(values)",
+        (), ("tests/analysis/test_diagrams.py",),
+    ),
+    Mutant(
+        "moduli_on_the_circle", "analysis/equations.py", "cos * cos + sin * sin - 1,",
+        "cos * cos + sin * sin - 0.99,", ("nesterov_sheds_a_circle",),
+    ),
+    Mutant(
+        "angle_of_a_circle", "analysis/bifurcations.py", "angle = math.atan2(abs(u[-2]), u[-3])",
+        "angle = math.atan2(abs(u[-2]), u[-3]) / 2", ("neimark_sacker_of_a_delayed_map",),
     ),
     Mutant(
         "multipliers_of_cycles", "analysis/cycles.py",
@@ -903,9 +926,9 @@ MUTANTS = (
         ("henons_exponents",),
     ),
     Mutant(
-        "cells_of_a_coarser_map", "analysis/boundaries.py",
-        "counts = [_in_parts(each, cells[0].shape) for each in cells]",
-        "counts = [_in_parts(each, cells[0].shape) // len(each) for each in cells]",
+        "cells_of_a_coarser_map", "analysis/dimensions.py",
+        "counts = [in_parts(each, cells[0].shape) for each in cells]",
+        "counts = [in_parts(each, cells[0].shape) // len(each) for each in cells]",
         ("degree_2_boundary_is_smooth",),
     ),
     Mutant(
@@ -923,8 +946,9 @@ MUTANTS = (
         'Window(period, found["flip"], found["fold"])', ("windows_of_the_logistic_map",),
     ),
     Mutant(
-        "digits_of_a_residual", "analysis/digits.py", "mu = Decimal(target)",
-        "mu = Decimal(target) * (1 + Decimal(10) ** -25)", (), ("tests/analysis/test_digits.py",),
+        "digits_of_a_residual", "analysis/digits.py", "return np.array(end, object), np.array(",
+        "return np.array(end, object), (1 + Decimal(10) ** -25) * np.array(",
+        (), ("tests/analysis/test_digits.py",),
     ),
     # of the explorer no claim speaks: its tests must notice
     Mutant(

@@ -250,6 +250,26 @@ def test_an_objective_object_of_ones_own(tmp_path):
     assert (xr.open_zarr(tmp_path / "s").outcome == eos.Outcome.CONVERGED).all()
 
 
+def test_a_map_of_ones_own(tmp_path, refused):
+    """A system brings its rule; in a sweep, and in an analysis that looks at its settled orbit."""
+    (tmp_path / "maps.py").write_text(
+        "from eos_jax.analysis import own_map\n"
+        "half = own_map(lambda x, r: r * x, ['x'], name='scaled')\n"
+    )
+    config = tmp_path / "c.toml"
+    config.write_text("steps = 4\nsharpness = false\nstop = false\naxes = { x = 1.0, r = 0.5 }\n")
+    own = ["--objective", f"{tmp_path}/maps.py:half"]
+    cli.main(["sweep", str(config), "--out", str(tmp_path / "s"), *own])
+    assert float(eos.open(tmp_path / "s").x_final) == 1 / 16
+    config.write_text("steps = 4\naxes = { x = 1.0, r = 1.0 }\nanalysis = { name = 'orbit_diagram',"
+                      " bins = 3, settle = 2, between = [0.0, 3.0] }\n")  # fmt: skip
+    cli.main(["sweep", str(config), "--out", str(tmp_path / "d"), *own])
+    assert eos.open(tmp_path / "d").density.values.tolist() == [0, 4, 0]
+    line = refused("sweep", config, "--out", tmp_path / "e", *own, "--set", "rule.name=adam")
+    assert "`rule`" in line and "'adam'" in line
+    assert "shows losses" in refused("explore", *own, "--no-browser")
+
+
 # What it refuses ---------------------------------------------------------------------------------
 
 # change of the good configuration (old text, new text), and what the line has to say

@@ -7,29 +7,18 @@ import importlib
 import pkgutil
 
 from eos_jax.analysis.base import register, registry, run
-from eos_jax.analysis.bifurcations import (
-    FEIGENBAUM,
-    Bifurcation,
-    Branch,
-    bifurcation,
-    cascade,
-    continuation,
-    ratios,
-)
-from eos_jax.analysis.boundaries import (
-    METHODS,
-    basin_entropy,
-    boundary,
-    box_counting,
-    refined_map,
-    resolution_scaling,
-    uncertainty,
-    wada,
-)
+from eos_jax.analysis.basins import basin_entropy, wada
+from eos_jax.analysis.bifurcations import Bifurcation, bifurcation
+from eos_jax.analysis.boundaries import METHODS, boundary, uncertainty
+from eos_jax.analysis.branches import Branch, continuation
+from eos_jax.analysis.cascades import FEIGENBAUM, cascade, ratios
 from eos_jax.analysis.cycles import Cycles, cycles, embedded_cycles
+from eos_jax.analysis.diagrams import bifurcation_diagram
 from eos_jax.analysis.digits import Refined, exact_orbit, refined
+from eos_jax.analysis.dimensions import box_counting, resolution_scaling
 from eos_jax.analysis.maps import System, henon, logistic, own_map
 from eos_jax.analysis.orbit_diagrams import orbit_diagram
+from eos_jax.analysis.refinement import refined_map
 from eos_jax.analysis.trust import trust
 from eos_jax.analysis.windows import Window, windows
 
@@ -53,6 +42,7 @@ __all__ = [
     "Window",
     "basin_entropy",
     "bifurcation",
+    "bifurcation_diagram",
     "boundary",
     "box_counting",
     "cascade",

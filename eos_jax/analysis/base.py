@@ -191,8 +191,7 @@ def finished(
     Raises:
       FileExistsError: if the store holds a result of another configuration.
     """
-    configuration = json.loads(result.attrs["configuration"])
-    text = json.dumps({**configuration, "analysis": {"name": name, **settings}}, sort_keys=True)
+    text = configuration_with(result.attrs["configuration"], name, settings)
     digest = hashlib.sha256(text.encode()).hexdigest()
     result = result.assign_attrs(configuration=text, configuration_sha256=digest)
     result.attrs.pop("order", None)  # that of the sweep
@@ -200,6 +199,12 @@ def finished(
         store.check_replaceable(out, text)
         store.save(result, out)
     return result
+
+
+def configuration_with(configuration: str, name: str, settings: Mapping[str, Any]) -> str:
+    """The configuration of what an instrument makes from a sweep of another one, as text."""
+    analysis = {"analysis": {"name": name, **settings}}
+    return json.dumps({**json.loads(configuration), **analysis}, sort_keys=True)
 
 
 def findings(dataset: xr.Dataset) -> list[str]:

@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from eos_jax.analysis.bifurcations import (
+from eos_jax.analysis.bifurcations import Bifurcation
+from eos_jax.analysis.cycles import SINGULAR, flat, flat_step
+from eos_jax.analysis.equations import (
     MULTIPLIERS,
-    Bifurcation,
-    nearest_vector,
+    circle_equations,
+    circle_guess,
     one_lane,
+    real_equations,
+    real_guess,
     tools_of,
 )
-from eos_jax.analysis.cycles import SINGULAR, flat, flat_step
 from eos_jax.analysis.maps import as_system
 from eos_jax.checks import check_count
 from eos_jax.loops.primitives import as_scalars
@@ -44,11 +47,13 @@ class Refined(NamedTuple):
       parameter: the hyperparameter's value there.
       point: a point of the cycle, by parameter.
       digits: how many are right after the point.
+      cosine: of a Neimark-Sacker point's angle; None of another.
     """
 
     parameter: Decimal
     point: dict[str, Any]
     digits: int
+    cosine: Decimal | None = None
 
 
 def refined(
@@ -60,7 +65,7 @@ def refined(
     *,
     rule: Any = None,
 ) -> Refined:
-    """A flip, fold or superstable point in as many digits as wanted.
+    """A point where a cycle changes, in as many digits as wanted.
 
     Args:
       found: by `bifurcation`, `cascade` or `continuation`.
@@ -74,7 +79,7 @@ def refined(
       The point. Numbers of the system, such as a momentum of 0.9, are those of double precision.
 
     Raises:
-      ValueError: if the point is of another kind, or the step is more than arithmetic.
+      ValueError: if there is no such point, or the step is more than arithmetic.
 
     Example:
       >>> import eos_jax as eos
@@ -87,57 +92,71 @@ def refined(
     """
     system = as_system(system, rule)
     check_count("digits", digits)
-    target = MULTIPLIERS.get(found.kind)
-    if target is None or not found.found:
+    if not found.found:
         raise ValueError(
-            "Argument `found` must be a flip, a fold or a superstable point that was found, but "
-            f"got {found.kind} at {found.parameter}."
+            f"Argument `found` must be a point that was found, but got a {found.kind} at "
+            f"{found.parameter}."
         )
+    circle = MULTIPLIERS[found.kind] is None
     given = hyper if isinstance(hyper, Mapping) else {"eta": hyper}
     with jax.enable_x64(True):
         at = {**given, free: found.parameter}
         point, lane = one_lane(system, found.point, at, found.state)
-        tools = tools_of(system, free)
-        z = np.asarray(flat(point))
-        values = np.linalg.eig(np.asarray(tools.matrix(z, point, lane, found.period)))
-        u = np.concatenate([z, nearest_vector(*values, target), [found.parameter]])
-        slopes = np.asarray(tools.slopes(u, point, lane, found.period, target))
+        u, target, slopes = _in_doubles(found, tools_of(system, free), point, lane)
+        z = flat(point)
         program = _listed(
             lambda z, v, lane: jax.jvp(flat_step(system, point, lane), (z,), (v,)), z, z, lane
         )
     inverse = np.linalg.pinv(slopes, rcond=SINGULAR)
-    fixed = {name: Decimal(float(value)) for name, value in sorted(lane.items())}
-    equations = functools.partial(_equations, program, len(z), fixed, free, found.period, target)
     with decimal.localcontext(prec=digits + GUARD):
-        exact = _newton(equations, inverse, [Decimal(float(v)) for v in u], digits)
+        fixed = {name: Decimal(float(value)) for name, value in sorted(lane.items())}
+        pushed = functools.partial(_pushed, program, len(z), fixed, free, found.period)
+        parts_of = circle_equations if circle else real_equations
+        equations = functools.partial(parts_of, pushed, len(z), target=_decimals(target))
+        exact = _newton(equations, inverse, _decimals(u), digits)
         rounded = [v.quantize(Decimal(10) ** -digits) for v in exact]
-    return Refined(rounded[-1], _named(system, point, rounded), digits)
+    cosine = rounded[-3] if circle else None
+    return Refined(rounded[-1], _named(system, point, rounded), digits, cosine)
+
+
+def _in_doubles(found, tools, point, lane):
+    """The unknowns of a point, what its equations aim at and their slopes."""
+    z = flat(point)
+    matrix = tools.matrix(z, point, lane, found.period)
+    given = point, lane, found.period
+    target = MULTIPLIERS[found.kind]
+    if target is None:
+        u = circle_guess(z, matrix, found.parameter)
+        return u, u, np.asarray(tools.circle_slopes(u, u, *given))
+    u = real_guess(z, matrix, found.parameter, target)
+    return u, target, np.asarray(tools.real_slopes(u, target, *given))
+
+
+def _decimals(values):
+    """Doubles as decimals, exactly; an array of them, or one."""
+    exact = [Decimal(float(v)) for v in np.ravel(values)]
+    return np.array(exact, object) if np.ndim(values) else exact[0]
 
 
 def _newton(equations, inverse, u, digits):
     """The root near u; slopes are those of double precision throughout."""
     for _ in range(TURNS):
-        move = inverse @ np.array([float(v) for v in equations(u)])
-        u = [value - Decimal(float(part)) for value, part in zip(u, move)]
+        rest = np.concatenate([np.ravel(part) for part in equations(u)])
+        move = inverse @ rest.astype(float)
+        u = u - _decimals(move)
         if np.abs(move).max() < 10.0**-digits:
             return u
     raise ArithmeticError(f"Newton's method does not reach {digits} digits.")
 
 
-def _equations(program, n, fixed, free, period, target, u):
-    """f^p(z) - z, Df^p v - mu v and |v|^2 - 1."""
-    z, v = u[:n], u[n : 2 * n]
-    lane = list({**fixed, free: u[-1]}.values())
-    end, grown = z, v
+def _pushed(program, n, fixed, free, period, z, v, h):
+    """f^p(z; h) and Df^p v in decimals."""
+    lane = list({**fixed, free: h}.values())
+    end, grown = list(z), list(v)
     for _ in range(period):
         after = evaluate(program, [*end, *grown, *lane], Decimal)
         end, grown = after[:n], after[n:]
-    mu = Decimal(target)
-    return [
-        *(a - b for a, b in zip(end, z)),
-        *(a - mu * b for a, b in zip(grown, v)),
-        sum(a * a for a in v) - 1,
-    ]
+    return np.array(end, object), np.array(grown, object)
 
 
 def _named(system, point, values):

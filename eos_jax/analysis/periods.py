@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eos_jax.analysis.bifurcations import bifurcation, cascade
+from eos_jax.analysis.bifurcations import bifurcation
+from eos_jax.analysis.cascades import cascade
 from eos_jax.analysis.maps import own_map
 
 

@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax.analysis.bifurcations import Bifurcation, continuation, one_lane
+from eos_jax.analysis.bifurcations import Bifurcation
+from eos_jax.analysis.branches import continuation
 from eos_jax.analysis.cycles import flat, lanes_of
+from eos_jax.analysis.equations import one_lane
 from eos_jax.analysis.maps import System, as_system
 from eos_jax.checks import check_count
 from eos_jax.loops import advance
@@ -82,10 +84,10 @@ def windows(
         raise ValueError(f"Argument `hyper` must give {free} as a rising array, but got {grid}.")
     with jax.enable_x64(True):
         points, lanes = lanes_of(system, start, hyper)
-        ends, periods = _returns(system)(points, lanes, settle, longest)
+        ends, periods = returns_of(system)(points, lanes, settle, longest)
         ends, periods = jax.tree.map(np.asarray, (ends, periods))
     found: list[Window] = []
-    for first, last in _stretches(periods):
+    for first, last in stretches(periods):
         one = _window(system, free, grid, (first, last), int(periods[first]), ends, hyper)
         if one is not None and not any(_same(one, other) for other in found):
             found.append(one)
@@ -93,7 +95,7 @@ def windows(
 
 
 @functools.lru_cache(maxsize=64)
-def _returns(system: System) -> Callable:
+def returns_of(system: System) -> Callable:
     """Where orbits are after a while, and their periods from there on; 0 for none."""
     zero = jnp.zeros((), jnp.int32)
 
@@ -112,11 +114,11 @@ def _returns(system: System) -> Callable:
     return many
 
 
-def _stretches(periods: np.ndarray) -> list[tuple[int, int]]:
+def stretches(periods: np.ndarray) -> list[tuple[int, int]]:
     """First and last place of each run of one period.
 
     Example:
-      >>> _stretches(np.array([0, 3, 3, 6, 0, 5]))
+      >>> stretches(np.array([0, 3, 3, 6, 0, 5]))
       [(1, 2), (3, 3), (5, 5)]
     """
     edges = np.flatnonzero(np.diff(periods)) + 1

@@ -142,7 +142,7 @@ def lane_dims(dataset: xr.Dataset) -> tuple[str, ...]:
         return tuple(str(dim) for dim in dataset.outcome.dims)
     for name in ("loss", *dataset.data_vars):
         if name in dataset:
-            return tuple(str(dim) for dim in dataset[name].dims if dim != "step")
+            return tuple(str(dim) for dim in dataset[name].dims if dim not in ("step", "point"))
     return ()
 
 
@@ -224,7 +224,7 @@ def select(
             raise ValueError(f"Dimension `{dim}` has {size} values, but got the index {wanted}.")
         places[dim] = wanted
     part = dataset.isel(places)
-    if 0 in part.sizes.values():
+    if any(part.sizes.get(dim) == 0 for dim in (*places, *lane_dims(dataset))):
         raise ValueError("Nothing is left of the dataset after the selection.")
     if "trust" in part.attrs and part.sizes != dataset.sizes:
         part = part.assign_attrs(trust=f"of all lanes together, {part.attrs['trust']}")

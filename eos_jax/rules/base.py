@@ -118,6 +118,12 @@ def check_number(
         raise ValueError(f"Argument `{name}` must be a number in {interval}, but got {value!r}.")
 
 
+def check_momentum(momentum: Any) -> None:
+    """Raise unless the default of a momentum is a number of (-1, 1), or None for none."""
+    if momentum is not None:
+        check_number("momentum", momentum, -1, 1, open_low=True)
+
+
 class Family(NamedTuple):
     """A registered family of rules: how to make one, and arguments that the tests try."""
 

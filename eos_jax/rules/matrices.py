@@ -19,7 +19,7 @@ from eos_jax.curvature.norm_balls import (
 )
 from eos_jax.curvature.symmetric import eigenpairs
 from eos_jax.objectives.base import lift
-from eos_jax.rules.base import Rule, check_number, numbers, register, slopes, zeros
+from eos_jax.rules.base import Rule, check_momentum, check_number, numbers, register, slopes, zeros
 from eos_jax.rules.descent import descent_threshold
 from eos_jax.rules.fixed_length import REMARK
 from eos_jax.sample import Sample
@@ -82,7 +82,7 @@ def muon(momentum: float | None = 0.95, newton_schulz: int = 5) -> Rule:
     r"""Muon, m' = beta m + g, X' = X - eta O(g + beta m'), O the orthogonal factor.
 
     Args:
-      momentum: beta, in [0, 1), where a sweep does not give it; None: a sweep must give it.
+      momentum: beta, in (-1, 1), where a sweep does not give it; None: a sweep must give it.
       newton_schulz: steps of the published quintic iteration, whose factor has singular values
         from about 0.7 to 1.2; 0 takes the exact factor.
 
@@ -90,7 +90,7 @@ def muon(momentum: float | None = 0.95, newton_schulz: int = 5) -> Rule:
       The rule; its state is m, and it has no threshold.
 
     Raises:
-      ValueError: if the momentum is outside [0, 1) or the number of steps negative.
+      ValueError: if the momentum is outside (-1, 1) or the number of steps negative.
 
     Example:
       >>> from eos_jax import rules
@@ -99,8 +99,7 @@ def muon(momentum: float | None = 0.95, newton_schulz: int = 5) -> Rule:
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
     """
-    if momentum is not None:
-        check_number("momentum", momentum, 0, 1)
+    check_momentum(momentum)
     check_count("newton_schulz", newton_schulz, least=0)
 
     def step(objective, params, state, hyper):

@@ -11,7 +11,15 @@ import jax.numpy as jnp
 
 from eos_jax.objectives.base import lift
 from eos_jax.objectives.samples import draw_batch, of_batch, sample_losses
-from eos_jax.rules.base import Rule, check_number, descents, numbers, register, zeros
+from eos_jax.rules.base import (
+    Rule,
+    check_momentum,
+    check_number,
+    descents,
+    numbers,
+    register,
+    zeros,
+)
 from eos_jax.rules.noise import key_at
 from eos_jax.rules.stability import linear_filter_threshold
 from eos_jax.sample import Sample
@@ -24,7 +32,7 @@ def minibatch_heavy_ball(batch: float | None = None, momentum: float | None = 0.
     Args:
       batch: samples in a batch, at least 1, where a sweep does not give it; None: a sweep must
         give it. A fraction is rounded up; as many as there are, or more, is all: heavy ball.
-      momentum: beta, in [0, 1), likewise; 0 is stochastic gradient descent.
+      momentum: beta, in (-1, 1), likewise; 0 is stochastic gradient descent.
 
     Returns:
       The rule; its state is the last move and the count of steps. Hyperparameters are eta,
@@ -44,8 +52,7 @@ def minibatch_heavy_ball(batch: float | None = None, momentum: float | None = 0.
     """
     if batch is not None:
         check_number("batch", batch, 1)
-    if momentum is not None:
-        check_number("momentum", momentum, 0, 1)
+    check_momentum(momentum)
 
     def init(objective, params, hyper):
         sample_losses(objective, lift(objective, params))  # raises where there are none

@@ -6,7 +6,15 @@ decay adds w to every curvature; beside it, it shortens x itself at every step.
 
 import jax
 
-from eos_jax.rules.base import Rule, check_number, descents, numbers, register, zeros
+from eos_jax.rules.base import (
+    Rule,
+    check_momentum,
+    check_number,
+    descents,
+    numbers,
+    register,
+    zeros,
+)
 from eos_jax.rules.stability import linear_filter_threshold
 from eos_jax.sample import Sample
 
@@ -20,7 +28,7 @@ def decayed_heavy_ball(
     Coupled, L2 regularisation: m' = beta m + dL/dx + w x, x' = x - eta m'.
 
     Args:
-      momentum: beta, in [0, 1), where a sweep does not give it; None: a sweep must give it.
+      momentum: beta, in (-1, 1), where a sweep does not give it; None: a sweep must give it.
       weight_decay: w, at least 0, likewise.
       coupled: whether the decay is part of the gradient that momentum gathers.
 
@@ -29,7 +37,7 @@ def decayed_heavy_ball(
       (2 - eta w)(1 + beta)/eta, coupled 2 (1 + beta)/eta - w.
 
     Raises:
-      ValueError: if the momentum is outside [0, 1) or the decay negative.
+      ValueError: if the momentum is outside (-1, 1) or the decay negative.
 
     Example:
       >>> from eos_jax import rules
@@ -38,8 +46,7 @@ def decayed_heavy_ball(
 
     Source: Loshchilov and Hutter 2019 (SGDW); the thresholds derived.
     """
-    if momentum is not None:
-        check_number("momentum", momentum, 0, 1)
+    check_momentum(momentum)
     if weight_decay is not None:
         check_number("weight_decay", weight_decay, 0)
 

@@ -48,9 +48,12 @@ def require_eos_exists(eta: Array) -> None:
     require("eta", eta, lambda v: (v > 0) & (v < 0.5), "lie in (0, 1/2)")
 
 
-def require_momentum(name: str, beta: Array) -> None:
-    """Raise unless 0 <= beta < 1."""
-    require(name, beta, lambda v: (v >= 0) & (v < 1), "lie in [0, 1)")
+def require_momentum(name: str, beta: Array, least: float = 0) -> None:
+    """Raise unless 0 <= beta < 1; with least = -1 unless -1 < beta < 1."""
+    if least < 0:
+        require(name, beta, lambda v: (v > -1) & (v < 1), "lie in (-1, 1)")
+    else:
+        require(name, beta, lambda v: (v >= 0) & (v < 1), "lie in [0, 1)")
 
 
 def namespace(*values: Array) -> ModuleType:

@@ -1,35 +1,38 @@
 """Sharpness at which other optimizers leave a minimum."""
 
-from eos_jax.theory.base import Array, require, require_momentum, require_positive
+from eos_jax.theory.base import Array, namespace, require, require_momentum, require_positive
 
 
 def heavy_ball_threshold(eta: Array, beta: Array) -> Array:
     """Stability threshold of heavy ball momentum: 2 (1 + beta) / eta.
 
     Args: eta; beta, momentum. Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0 and 0 <= beta < 1.
+    Raises: ValueError unless eta > 0 and -1 < beta < 1.
     Exact on a quadratic for x' = x - eta g + beta (x - x_previous). Source: Cohen et al. 2021.
     >>> round(heavy_ball_threshold(0.2, 0.9), 6)
     19.0
     """
     require_positive("eta", eta)
-    require_momentum("beta", beta)
+    require_momentum("beta", beta, least=-1)
     return 2 * (1 + beta) / eta
 
 
 def nesterov_threshold(eta: Array, beta: Array) -> Array:
-    """Stability threshold of Nesterov momentum: (2 / eta) (1 + beta) / (1 + 2 beta).
+    """Stability threshold of Nesterov momentum: (2 / eta) (1 + beta) / (1 + 2 beta), a flip.
 
+    For beta < -1/3 it is (1 - 1/beta) / eta, where a pair of complex multipliers leaves the circle.
     Args: eta; beta, momentum. Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0 and 0 <= beta < 1.
+    Raises: ValueError unless eta > 0 and -1 < beta < 1.
     Exact on a quadratic for x' = v - eta g(v), v = x + beta (x - x_previous).
-    Source: Cohen et al. 2021.
+    Source: Cohen et al. 2021; below -1/3 derived.
     >>> round(nesterov_threshold(0.2, 0.5), 6)
     7.5
     """
     require_positive("eta", eta)
-    require_momentum("beta", beta)
-    return 2 * (1 + beta) / (eta * (1 + 2 * beta))
+    require_momentum("beta", beta, least=-1)
+    flip, circle = (1 + 2 * beta) / (1 + beta), -2 * beta / (1 - beta)
+    response = namespace(beta).maximum(flip, circle)
+    return 2 / (eta * (float(response) if type(beta) in (int, float) else response))
 
 
 def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax.analysis import own_map
-from eos_jax.analysis.boundaries import (
-    agreement,
+from eos_jax.analysis import (
     basin_entropy,
-    boundary,
     box_counting,
+    own_map,
     refined_map,
     resolution_scaling,
-    uncertainty,
     wada,
 )
+from eos_jax.analysis.boundaries import agreement, boundary, uncertainty
 from eos_jax.analysis.scaling import scaling
 
 PAIR = eos.objectives.scalar_product((1, 1))

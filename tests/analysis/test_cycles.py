@@ -1,5 +1,6 @@
 """Cycles, their multipliers, where they change: against closed forms and published values."""
 
+import functools
 import math
 
 import jax
@@ -86,6 +87,42 @@ def test_a_neimark_sacker_point_with_its_sign():
     assert abs(found.coefficient - -1) < 1e-9
 
 
+def bent(x, q):
+    return x**2 / 2 + q * x**4 / 24
+
+
+@pytest.mark.long
+def test_nesterovs_circles_attract_where_a_loss_softens():
+    """At eta = 1 - 1/beta with cos = (1 + beta)/(2 beta) the origin lets orbits circle: those of a
+    softer loss, q = -1, end on a circle beyond it; of a harder one, before it, starts outside of a
+    circle that repels leave, starts inside converge.
+    """
+    beta, rule = -0.625, "nesterov"
+    losses = [eos.objectives.from_function(functools.partial(bent, q=q), name=f"bent{q}",
+                                           parameters=("x",)) for q in (-1.0, 1.0)]  # fmt: skip
+    found = [
+        bifurcation("neimark_sacker", loss, {"x": 0.01}, {"eta": 2.5, "momentum": beta}, rule=rule)
+        for loss in losses
+    ]
+    for point in found:
+        assert abs(point.parameter - 2.6) < 1e-12
+        assert abs(math.cos(point.angle) + 0.3) < 1e-12
+    assert found[0].coefficient < 0 < found[1].coefficient
+    assert abs(found[0].coefficient + found[1].coefficient) < 1e-12  # odd in q
+
+    def ends(loss, eta, x):
+        axes = {"x": np.multiply(x, 1.0), "eta": 2.6 + eta, "momentum": beta}
+        last = eos.orbits(loss, axes, 20_000, last=500, rule=rule, sharpness=None).x_orbit
+        return np.abs(last.values).max(axis=-1)
+
+    # |mu| - 1 is |beta| (eta - 2.6)/2; harmonic balance gives it per square of half an amplitude
+    radius = 2 * math.sqrt(0.625 * 0.01 / 2 / 0.40625)
+    np.testing.assert_allclose(ends(losses[0], 0.01, [0.05, 0.3]), radius, rtol=0.02)
+    assert ends(losses[0], -0.01, [0.3])[0] < 1e-9
+    inside, outside = ends(losses[1], -0.01, [0.5 * radius, 2 * radius])
+    assert inside < 1e-9 and not outside < 1
+
+
 def test_a_branch_goes_round_its_fold_and_ends_where_it_is_born():
     branch = continuation(logistic(), {"x": 0.16}, {"r": 3.84}, (3.7, 3.9), "r", 3, backwards=True)
     kinds = [(point.kind, round(point.parameter, 9)) for point in branch.special]
@@ -94,6 +131,42 @@ def test_a_branch_goes_round_its_fold_and_ends_where_it_is_born():
     assert branch.stable.any() and not branch.stable.all()
     two = continuation(logistic(), {"x": 0.5}, {"r": 3.3}, (2.5, 3.6), "r", 2, backwards=True)
     assert two.end == "the flip that it is born at, of a cycle of period 1"
+
+
+@pytest.mark.long
+def test_the_same_circle_from_the_full_system_and_on_a_valley():
+    """Four scalars that may part: of the same amplitude in each the eigenvector is twice as long.
+    Rosenbrock's minimum lets orbits circle where its sharpness is 2.6/eta.
+    """
+    given = {"hyper": {"eta": 0.64, "momentum": -0.625}, "rule": "nesterov"}
+    one, four = (
+        bifurcation("neimark_sacker", obj, dict.fromkeys(obj.parameters, 1.0), **given)
+        for obj in (eos.objectives.scalar_product((4,)), eos.objectives.scalar_product(4))
+    )
+    for point in (one, four):
+        assert abs(point.parameter - 0.65) < 1e-12 and abs(math.cos(point.angle) + 0.3) < 1e-12
+    assert abs(4 * four.coefficient / one.coefficient - 1) < 1e-9
+    valley = eos.objectives.from_function(rosenbrock)
+    sharpness = np.linalg.eigvalsh([[42.0, -20.0], [-20.0, 10.0]])[-1]
+    near = {"eta": 2.5 / sharpness, "momentum": -0.625}
+    found = bifurcation("neimark_sacker", valley, {"a": 1.0, "b": 1.0}, near, rule="nesterov")
+    assert abs(found.parameter - 2.6 / sharpness) < 1e-12
+    assert abs(math.cos(found.angle) + 0.3) < 1e-12 and found.coefficient < 0
+
+
+@pytest.mark.parametrize(("start", "r", "period", "count"), [(0.6, 2.9, 1, 5), (0.16, 3.84, 3, 4)])
+def test_a_branch_stays_with_its_cycle(start, r, period, count):
+    """Where cycles of period 16 and 24 repel, others are near; but each keeps its itinerary, on
+    which side of the maximum it is. At r = 4 the multiplier of a cycle of period p is 2^p.
+    """
+    last = cascade(logistic(), {"x": start}, {"r": r}, count, "r", period)[-1]
+    branch = continuation(logistic(), last.point, {"r": last.parameter + 1e-9}, (r, 4.0), "r",
+                          last.period)  # fmt: skip
+    repels = np.abs(branch.multipliers[:, 0]) > 2
+    assert len(np.unique(branch.points["x"][repels] > 0.5, axis=0)) == 1
+    assert branch.parameter[-1] > 3.95
+    if branch.parameter[-1] == 4:
+        np.testing.assert_allclose(np.abs(branch.multipliers[-1]), 2.0**last.period, rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

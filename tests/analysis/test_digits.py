@@ -54,6 +54,16 @@ def test_the_first_doublings_of_balanced_scalars():
     )
 
 
+def test_a_circles_birth_in_forty_digits():
+    """Nesterov, momentum -5/8: eta = 13/20 and the cosine -3/10, exactly."""
+    near = {"eta": 0.64, "momentum": -0.625}
+    found = bifurcation("neimark_sacker", BALANCED, {"x": 1.01}, near, rule="nesterov")
+    exact = refined(found, BALANCED, near, digits=40, rule="nesterov")
+    assert abs(exact.parameter - Decimal("0.65")) < Decimal("1e-39")
+    assert abs(exact.cosine + Decimal("0.3")) < Decimal("1e-39")
+    assert abs(exact.point["x"] - 1) < Decimal("1e-39")
+
+
 def test_decimals_follow_exact_rationals():
     """Four steps of heavy ball, whose fractions have some thousands of digits by then."""
     rule = eos.rules.heavy_ball()
@@ -83,7 +93,7 @@ def _sine(x, r):
 
 
 def test_what_has_no_digits():
-    with pytest.raises(ValueError, match="must be a flip, a fold or a superstable"):
+    with pytest.raises(ValueError, match="must be a point that was found, but got a flip"):
         refined(bifurcation("flip", logistic(), {"x": float("nan")}, {"r": 2.9}, "r"), logistic(),
                 {"r": 2.9}, "r")  # fmt: skip
     with pytest.raises(ValueError, match="The step must be"):

@@ -156,7 +156,7 @@ def test_a_branch_is_solid_where_it_attracts():
     lines = {line.get_label(): line for line in plots.draw(one).axes[0].lines}
     solid, dashed, flip = lines["attracts"], lines["repels"], lines["flip"]
     x, y = solid.get_xdata(), solid.get_ydata()
-    np.testing.assert_allclose(y, 1 - 1 / x, atol=1e-9)
+    np.testing.assert_allclose(y, 1 - 1 / x, atol=1e-9)  # NaN where a line ends
     assert np.nanmax(x) < 3 < np.nanmax(dashed.get_xdata())
     np.testing.assert_allclose([flip.get_xdata()[0], flip.get_ydata()[0]], [3, 2 / 3])
     three = eos.analysis.continuation(system, {"x": 0.16}, {"r": 3.84}, (3.8, 3.86), "r", 3,

@@ -50,7 +50,7 @@ COMPANIONS = {  # (x, m) -> (x, m) on 1/2 c x^2 at step size 1
 
 
 @pytest.mark.parametrize("name", sorted(COMPANIONS))
-@pytest.mark.parametrize("beta", [0.0, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("beta", [0.0, 0.3, 0.9, 0.99, -0.2, -0.4, -0.6, -0.9])
 def test_momentum_formula_is_where_the_companion_matrix_passes_one(name, beta, x64):
     rule = rules.make(name, momentum=beta)
     want = crossing(lambda c: np.array(COMPANIONS[name](c, beta)))
@@ -116,7 +116,13 @@ def test_formula_and_linearised_map_agree(name, decay, x64):
     """lambda threshold / curvature is the sharpness at which one coordinate becomes unstable."""
     obj, one = quadratic(1.7), {"a": jnp.asarray(0.8)}
     rule = rules.make(name)
-    grid = [(b1, b2, eta) for b1 in (0.0, 0.5, 0.95) for b2 in (0.9, 0.999) for eta in (1e-3, 0.3)]
+    below = (-0.2, -0.6) if "momentum" in rule.hyperparameters else ()
+    grid = [
+        (b1, b2, eta)
+        for b1 in (0.0, 0.5, 0.95, *below)
+        for b2 in (0.9, 0.999)
+        for eta in (1e-3, 0.3)
+    ]
 
     @jax.jit
     def both(hyper):

@@ -61,6 +61,49 @@ def _delayed(x, y, r):
 
 
 @claim(
+    statement="Nesterov, momentum -5/8, k = 4: a stable circle is born at eta = 13/20, cos -3/10",
+    source="derived: beta (1 - eta h) = 1; negative momentum, Gidel et al. 2019",
+)
+def nesterov_sheds_a_circle(quick: bool) -> Measurement:
+    """Point and angle in closed form, the coefficient by harmonic balance, the size by orbits."""
+    beta, start = -0.625, {"x": 1.01}
+    near = {"eta": 0.63, "momentum": beta}
+    found = analysis.bifurcation("neimark_sacker", _BALANCED, start, near, rule="nesterov")
+    growth, share = _harmonic_balance(beta, 4, 36, 204)  # of (1 - x^4)^2 / 8 at 1
+    known = (13 / 20, -3 / 10, growth * share)
+    got = (found.parameter, math.cos(found.angle), found.coefficient)
+    error = max(abs(a - b) for a, b in zip(got, known))
+    away = 1e-4
+    axes = {**start, "momentum": beta, "eta": 13 / 20 + away}
+    orbit = eos.orbits(_BALANCED, axes, 80_000, last=20_000, rule="nesterov", sharpness=None)
+    seen = float(orbit.x_orbit.var())
+    foretold = abs(beta) * 4 * away / abs(growth)  # 2 |A|^2, d|mu|/d eta being |beta| h/2
+    if not (growth < 0 and abs(seen / foretold - 1) < 0.01):
+        error = math.inf
+    note = f"absolute; {away} beyond, the variance of x is {seen:.4g}, foretold {foretold:.4g}"
+    text = ", ".join(f"{v:.9f}" for v in got)
+    return Measurement(", ".join(f"{v:.9f}" for v in known), text, error, 1e-11, note)
+
+
+def _harmonic_balance(beta, l2, l3, l4):
+    """Nesterov where it begins to circle at a minimum with these derivatives of the loss.
+
+    With x = A mu^n + its conjugate + a mean + a second harmonic, y' = (1 + beta) G(y) -
+    beta G(y_before), G(y) = y - eta g(y), gives mu A (1 + d |A|^2) a step later. Returned are Re d,
+    and |A|^2 over the square of the amplitude along an eigenvector of length 1 of (x, last move).
+    """
+    c, eta = 1 / beta, (1 - 1 / beta) / l2
+    cosine = (1 + beta) / (2 * beta)
+    mu = complex(cosine, math.sqrt(1 - cosine**2))
+    response, slope = lambda z: ((1 + beta) * z - beta) / z**2, (2 * beta / mu - 1 - beta) / mu**2
+    mean = -eta * l3 / (1 - c)
+    second = -eta * l3 / 2 * response(mu**2) / (1 - c * response(mu**2))
+    bent = -eta * (l3 * (mean + second) + l4 / 2)
+    growth = -response(mu) * bent / (c * mu * slope)
+    return growth.real, 1 / (1 + abs((1 - c) / (mu - beta)) ** 2)
+
+
+@claim(
     statement="x' = r x (1 - x): a window of period 3 opens at 1 + sqrt 8; 5, 5, 4 are found too",
     source="May 1976; Metropolis, Stein and Stein 1973",
 )
