@@ -405,7 +405,7 @@ PORTIONS = [
             "equal byte for byte"),
     Portion(dask, 2_000, 2_000, "{tiles:,} tiles, {deaths} workers killed: complete and equal "
             "byte for byte; {took:.0f} s, {alone:.0f} s in one process without deaths"),
-    Portion(poison, 3, 3, "sweeps with one: {times}; it is named, the nine others done, exit code 1"),
+    Portion(poison, 3, 3, "sweeps: {times}; it is named, the nine others done, exit code 1"),
     Portion(overhead, 60, 60, "{tiles} tiles: one every {dask_each:.3f} s and every "
             "{threads_each:.3f} s, {extra:+.1%}; with all beginnings and ends {dask:.0f} s and "
             "{threads:.0f} s, of processors {dask_cpu:.0f} s and {threads_cpu:.0f} s"),
@@ -464,7 +464,7 @@ def write(portions: list[Portion]) -> None:
     lines = ["# Faults at length", "",
              "What `make soak` did; written by it after each batch. Seconds are those of the "
              "machine as it was, busy with other work or not.", "",
-             *(f"{machine}.  " for machine in machines), "",
+             *(f"- {machine}" for machine in machines), "",
              "| what | how it came out | seconds |", "|---|---|---|"]  # fmt: skip
     for portion in portions:
         mine = [entry for entry in entries if entry["name"] == portion.run.__name__]
