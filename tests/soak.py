@@ -360,14 +360,14 @@ def stream(count: int, folder: Path, chance: random.Random) -> Counts:
 
 
 def tiles(count: int, folder: Path, chance: random.Random) -> Counts:
-    """So many tiles of one lane each: what a tile costs beside its lanes."""
+    """So many tiles of one lane each: what of a processor a tile costs beside its lanes."""
     paper = eos.objectives.scalar_product((2, 2))
     axes = {"x": np.linspace(2, 3, count), "y": 0.4, "eta": 0.2}
     times = []
     for _ in range(2):
-        began = time.monotonic()
+        began = time.process_time()
         eos.sweep(paper, axes, 1, keep=["loss"], out=folder / "tiles", tile=1)
-        times.append(time.monotonic() - began)
+        times.append(time.process_time() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"tiles": count, "each": times[0] / count * 1e3, "seen": times[1] / count * 1e3,
             "most_peak": peak}  # fmt: skip
@@ -400,12 +400,12 @@ PORTIONS = [
             "ended; the slowest took {most_seconds:.1f} s"),
     Portion(early, 100, 20, "{signals} signals: {interrupted} interrupted with one line and exit "
             "code 130, {ended} had just ended"),
-    Portion(together, 5, 1, "{times} times all of them, {passed} tests passed"),
-    Portion(shards, 20, 5, "{times} times four processes on three shards, one of them killed: "
+    Portion(together, 5, 1, "{passed} tests passed, turns: {times}"),
+    Portion(shards, 20, 5, "turns: {times}; four processes on three shards, one of them killed: "
             "equal byte for byte"),
     Portion(dask, 2_000, 2_000, "{tiles:,} tiles, {deaths} workers killed: complete and equal "
             "byte for byte; {took:.0f} s, {alone:.0f} s in one process without deaths"),
-    Portion(poison, 3, 3, "{times} times: named, the nine others done, exit code 1"),
+    Portion(poison, 3, 3, "sweeps: {times}; it is named, the nine others done, exit code 1"),
     Portion(overhead, 60, 60, "{tiles} tiles: one every {dask_each:.3f} s and every "
             "{threads_each:.3f} s, {extra:+.1%}; with all beginnings and ends {dask:.0f} s and "
             "{threads:.0f} s, of processors {dask_cpu:.0f} s and {threads_cpu:.0f} s"),
@@ -462,8 +462,9 @@ def write(portions: list[Portion]) -> None:
     entries = journal()
     machines = sorted({f"{entry['date']}, {entry['machine']}" for entry in entries})
     lines = ["# Faults at length", "",
-             "What `make soak` did, one after the other; written by it after each batch.", "",
-             *(f"{machine}.  " for machine in machines), "",
+             "What `make soak` did; written by it after each batch. Seconds are those of the "
+             "machine as it was, busy with other work or not.", "",
+             *(f"- {machine}" for machine in machines), "",
              "| what | how it came out | seconds |", "|---|---|---|"]  # fmt: skip
     for portion in portions:
         mine = [entry for entry in entries if entry["name"] == portion.run.__name__]

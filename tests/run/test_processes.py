@@ -116,6 +116,7 @@ import os, signal, sys, threading
 import jax
 from tests.run.test_processes import endless, sweep
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 double = sys.argv[1] == "True"
 jax.config.update("jax_enable_x64", double)
 wanted, found = sweep(), []
