@@ -27,10 +27,6 @@ dataset = eos.sweep(
     objective, axes, 2_000, rule="label_noise", stop=None, observe=observe, every=20
 )
 
-low, middle, high = dataset.bend.quantile([0.05, 0.5, 0.95], "seed").values
-figure, ((ax,),) = plots.subplots()
-ax.fill_between(dataset.step, low, high, alpha=0.25, lw=0)
-ax.plot(dataset.step, middle)
-ax.set(xlabel="step", ylabel="sharpness (1/eta): median, 5 % and 95 % of seeds")
-plots.save(figure, "label_noise.png")
+plots.save(plots.draw(dataset, "spread"), "label_noise.png")
+middle = dataset.bend.median("seed").values
 print(f"median sharpness: {middle[0]:.2f} at the start, {middle[-1]:.2f} after 2000 steps")

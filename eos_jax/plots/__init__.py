@@ -19,6 +19,7 @@ from eos_jax.plots.histogram import sharpness_histogram, sharpness_map_and_histo
 from eos_jax.plots.lines import curves
 from eos_jax.plots.maps import outcome_map, sharpness_map, variable_map
 from eos_jax.plots.planes import exponent_map, period_map
+from eos_jax.plots.spreads import spread
 from eos_jax.plots.style import (
     STYLE,
     THEORY,
@@ -77,6 +78,7 @@ __all__ = [
     "sharpness_map",
     "sharpness_map_and_histogram",
     "sharpness_trace",
+    "spread",
     "style",
     "subplots",
     "trace",

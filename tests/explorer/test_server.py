@@ -141,6 +141,7 @@ def test_the_page_learns_every_registered_rule_and_small_objective(client):
     assert {len(scale) for scale in scales.values()} == {256}
 
 
+@pytest.mark.slow
 def test_entries_of_matrices_are_axes(client):
     """The page's map, orbit and texts are those of the sweep that a reader would write."""
     named = {"name": "deep_linear_network", "sizes": [1, 2, 1], "singular_values": [2.0]}
@@ -148,11 +149,11 @@ def test_entries_of_matrices_are_axes(client):
     assert system["parameters"] == {"W1": [2, 1], "W2": [1, 2]}
     begin = system["starts"]
     ranges = {"W1_at_1_0": Range(-1, 1, 9), "eta": Range(0.1, 0.6, 7)}
-    asked = {"steps": 300, "objective": named, "axes": {**ranges, **begin}}
+    asked = {"steps": 100, "objective": named, "axes": {**ranges, **begin}}
     head, data = client.window(asked)
     objective = eos.objectives.make(**named)
     axes = {"W1_at_1_0": np.linspace(-1, 1, 9), "eta": np.linspace(0.1, 0.6, 7), **begin}
-    swept = eos.sweep(objective, axes, 300)
+    swept = eos.sweep(objective, axes, 100)
     assert head["dims"] == ["W1_at_1_0", "eta"]
     np.testing.assert_array_equal(data["steps"], swept.steps)
     status, orbit = client.ask("orbit", {"configuration": asked,

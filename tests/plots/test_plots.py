@@ -406,6 +406,25 @@ def test_zipped_orbits_are_told_by_what_varies(dataset):
     ]
 
 
+def test_a_spread_is_the_quantiles_over_lanes():
+    """Of 201 lanes whose values are 0 to 200 at every step: by hand."""
+    values = np.arange(201.0)[:, None] * np.ones(4)
+    dataset = xr.Dataset(
+        {"bend": (("seed", "step"), values, {"long_name": "bend"}),
+         "outcome": ("seed", np.full(201, eos.Outcome.UNDECIDED, np.uint8))},
+        coords={"seed": np.arange(201), "step": 10 * np.arange(4)},
+    )  # fmt: skip
+    (ax,) = plots.draw(dataset, "spread", part=0.8).axes
+    (line,), (band,) = ax.lines, ax.collections
+    np.testing.assert_array_equal(line.get_xydata(), [[s, 100] for s in (0, 10, 20, 30)])
+    assert {round(y) for y in band.get_paths()[0].vertices[:, 1]} == {20, 180}
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["80 % of 201 lanes", "median"]
+    with pytest.raises(ValueError, match="not one number for each step"):
+        plots.draw(dataset, "spread", variable="outcome")
+    with pytest.raises(ValueError, match="`part` must be between 0 and 1"):
+        plots.draw(dataset, "spread", part=1)
+
+
 # The registry -------------------------------------------------------------------------------------
 
 

@@ -95,16 +95,16 @@ def test_entries_of_arrays_may_be_axes():
     some = starts_of(grid, np.array([5, 0]), ("eta",))
     np.testing.assert_array_equal(some["W1"], [[[0.5, 0.9], [0.1, 1.2]], [[0.5, -0.3], [0.1, 0.8]]])
     np.testing.assert_array_equal(some["W2"][1], [[0.3, 0.2], [0.25, 0.6]])
-    swept = eos.sweep(net, axes, 300)
+    swept = eos.sweep(net, axes, 30, sharpness=None)
     assert swept.outcome.dims == grid.dims and swept.W1_at_0_1.long_name == "start of W1[0, 1]"
     np.testing.assert_array_equal(W1, [[0.5, -0.2], [0.1, 0.4]])  # the caller's own are as before
     for i, j in ((0, 0), (2, 1)):
         first, second = W1.copy(), W2.copy()
         first[0, 1], first[1, 1] = swept.W1_at_0_1[i], swept.W1_at_1_1[j]
         second[1, 0] = 0.25
-        alone = eos.sweep(net, {"W1": first, "W2": second, "eta": 0.1}, 300)
-        assert int(alone.steps) == int(swept.steps[i, j])
-        np.testing.assert_allclose(alone.loss, swept.loss[i, j], rtol=1e-9, atol=1e-15)
+        alone = eos.sweep(net, {"W1": first, "W2": second, "eta": 0.1}, 30, sharpness=None)
+        for name in ("steps", "loss", "W1_final", "W2_final"):
+            np.testing.assert_allclose(alone[name], swept[name][i, j], rtol=1e-9, atol=1e-15)
 
 
 def test_names_that_are_no_entries_are_refused():
