@@ -274,6 +274,7 @@ def _run(job, words, out, force, tile, devices, progress, engine="auto", backend
 
 def _labelled(job, words, workers, engine):
     """The job with its engine, and the layout of its result."""
+    results_of(job)  # traces a step: what a rule of one's own does wrong is said before it is run
     choice = choose(bare_program(job), job.dtype, workers[0].platform, engine)
     job = job._replace(engine=choice.engine)
     title = f"{words} of {job.objective.name} under {job.rule.name}"

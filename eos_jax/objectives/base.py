@@ -154,6 +154,11 @@ def as_parameters(objective: Objective, params: Parameters) -> dict[str, jax.Arr
 
 def check_names(objective: Objective, given: Mapping[str, Any], argument: str = "params") -> None:
     """Raise unless exactly the objective's parameters are given."""
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            f"Argument `objective` must be an Objective, but got {type(objective).__name__}; "
+            "eos.objectives.from_function makes one."
+        )
     missing = [name for name in objective.parameters if name not in given]
     unknown = [name for name in given if name not in objective.parameters]
     if missing or unknown:

@@ -72,6 +72,12 @@ class Rule:
     threshold: Measure | None = None
     remark: str = ""
 
+    def __post_init__(self) -> None:
+        """Say that there is no threshold, where nothing else is said."""
+        if self.threshold is None and not self.remark:
+            remark = "no threshold was given, so that no minimum is known as stable"
+            object.__setattr__(self, "remark", remark)
+
     def __repr__(self) -> str:
         """The name with its hyperparameters and settings."""
         given = [
@@ -79,6 +85,36 @@ class Rule:
         ]
         given += in_words(self.settings)
         return f"Rule({self.name}: {', '.join(given)})"
+
+
+def check_step(rule: Rule, before: tuple[Any, Any], after: Any) -> tuple[Any, Any]:
+    """What a rule's step returned, if it is (params, state) of the kinds that it was given.
+
+    Args:
+      rule: the rule.
+      before: (params, state) that it was given.
+      after: what it returned.
+
+    Returns:
+      (params, state).
+
+    Raises:
+      ValueError: if it is something else; the message says what was expected.
+    """
+    kind = lambda leaf: f"{jax.typeof(leaf).dtype}{list(jnp.shape(leaf))}"  # noqa: E731
+    kinds = lambda tree: jax.tree.map(kind, tree)  # noqa: E731
+    if not isinstance(after, tuple) or len(after) != 2:
+        raise ValueError(
+            f"The step of rule `{rule.name}` must return (params, state), but returns "
+            f"{kinds(after)}."
+        )
+    for part, old, new in zip(("params", "state"), map(kinds, before), map(kinds, after)):
+        if old != new:
+            raise ValueError(
+                f"The step of rule `{rule.name}` must return {part} like those it is given, {old}, "
+                f"but returns {new}."
+            )
+    return after
 
 
 def numbers(params: Mapping[str, Any], hyper: Hyper) -> dict[str, jax.Array]:

@@ -26,6 +26,7 @@ from eos_jax.outcomes import (
     stationary,
 )
 from eos_jax.rules import Rule
+from eos_jax.rules.base import check_step
 from eos_jax.sample import Sample
 from eos_jax.simulate import shapes_of_lane
 
@@ -143,7 +144,8 @@ def _labels(program, observed):
 def _first_step(program, params, hyper):
     """One step of one lane with all that is measured and recorded."""
     lane = begin_one(program, params, hyper)
-    params, state = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
+    after = program.rule.step(program.objective, lane.params, lane.state, lane.hyper)
+    params, state = check_step(program.rule, (lane.params, lane.state), after)
     moved = observe_one(program, lane._replace(params=params, state=state, steps=lane.steps + 1))
     decided = seems_decided(program, moved)
     rest = (decided, moved.params, decided, return_of(program, moved))

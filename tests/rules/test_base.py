@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import eos_jax as eos
 from eos_jax import rules
 from eos_jax.rules import base
 
@@ -71,3 +72,34 @@ def test_a_new_family_is_registered_under_its_own_name(monkeypatch):
     assert rule.defaults == {"slack": 0.3} and rule.settings == {"mode": "slow"}
     assert repr(rule) == "Rule(lazy: eta, slack=0.3, mode='slow')"
     assert base.registry["lazy"].examples == ({"slack": 0.5},)
+
+
+def _descend(objective, params, hyper):
+    slope = eos.gradient(objective, params)
+    return {name: params[name] - hyper["eta"] * slope[name] for name in params}
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (lambda o, p, s, h: _descend(o, p, h), r"must return \(params, state\), but returns {'x'"),
+        (lambda o, p, s, h: ({}, s), "must return params like those it is given, {'x': 'float64"),
+        (lambda o, p, s, h: (_descend(o, p, h), s + 0.5), "must return state like .*, int64"),
+        (lambda o, p, s, h: (_descend(o, p, h), ()), r"must return state like .* returns \(\)"),
+    ],
+)
+def test_a_step_that_is_none_is_refused_before_it_runs(step, words):
+    rule = rules.Rule("mine", lambda objective, params, hyper: 0, step)
+    with pytest.raises(ValueError, match=f"The step of rule `mine` {words}"):
+        eos.sweep(lambda x: x**2 / 2, {"x": [1.0, 2.0], "eta": 0.5}, 5, rule=rule)
+
+
+def test_a_rule_of_ones_own_says_that_it_has_no_threshold():
+    count = lambda objective, params, state, hyper: (_descend(objective, params, hyper), state + 1)  # noqa: E731
+    rule = rules.Rule("counting", lambda objective, params, hyper: 0, count)
+    assert "no threshold was given" in rule.remark
+    ds = eos.sweep(lambda x: x**2 / 2, {"x": [1.0, 2.0], "eta": 0.5}, 2000, rule=rule)
+    assert (ds.outcome == eos.Outcome.STATIONARY).all() and "no threshold" in ds.rule_remark
+    for ask in (eos.loss, eos.sharpness):
+        with pytest.raises(ValueError, match="must be an Objective, but got function"):
+            ask(lambda x: x**2, {"x": 1.0})
