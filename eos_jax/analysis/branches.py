@@ -80,6 +80,7 @@ class Branch(NamedTuple):
             f"special_{self.free}": [s.parameter for s in self.special],
             "special_period": np.full(len(self.special), self.period),
             "special_kind": np.array([KINDS.index(s.kind) for s in self.special], np.uint8),
+            "special_multiplier": [np.abs(s.multipliers).max() for s in self.special],
             "special_coefficient": [s.coefficient for s in self.special],
             "special_angle": [s.angle for s in self.special],
         }

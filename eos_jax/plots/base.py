@@ -226,6 +226,8 @@ def _kind_for(dataset: xr.Dataset, variable: str | None) -> str | None:
     dims = dataset[variable].dims
     if "step" in dims:
         return "trace"
+    if "point" in dims:
+        return "branch"
     return "map" if len(dims) > 1 else "curves"
 
 

@@ -32,8 +32,8 @@ def branch(dataset: xr.Dataset, ax: Axes, variable: str = "") -> Axes:
     Args:
       dataset: of `Branch.to_dataset` or `eos_jax.analysis.bifurcation_diagram`.
       ax: where to draw.
-      variable: on the vertical axis, a parameter or `multiplier`; by default the first parameter,
-        or where that is an array the multiplier.
+      variable: on the vertical axis, such as `cycle_x` or `cycle_multiplier`; by default the first
+        parameter, or where that is an array the multiplier.
 
     Returns:
       The axes.

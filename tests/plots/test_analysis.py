@@ -164,7 +164,11 @@ def test_a_branch_is_solid_where_it_attracts():
     ax = plots.branch(three.to_dataset(), axes())
     assert {"fold", "flip"} <= {line.get_label() for line in ax.lines}
     assert ax.get_title() == "cycles of period 3"
-    multipliers = plots.draw(three.to_dataset(), variable="multiplier", kind="branch").axes[0]
+    multipliers = plots.draw(three.to_dataset(), variable="cycle_multiplier").axes[0]
+    marks = [line for line in multipliers.lines if line.get_label() in ("flip", "fold")]
+    assert len(marks) == 2
+    for line in marks:
+        np.testing.assert_allclose(line.get_ydata(), 1, atol=1e-5)
     assert multipliers.get_ylabel() == "modulus of the largest multiplier"
 
 
