@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from eos_jax import config, rules
-from eos_jax.config import Configuration, Range
+from eos_jax.config import Configuration, Numbers, Range
 from eos_jax.explorer import questions, stores
 from eos_jax.explorer.answers import Context
 from eos_jax.objectives import Objective
@@ -118,7 +118,7 @@ def of_arrays(
     return Configuration(steps, plain, rule=named)
 
 
-def _axis(value: Any, shape: tuple[int, ...]) -> Range | list[float] | float:
+def _axis(value: Any, shape: tuple[int, ...]) -> Range | Numbers | float:
     values = np.asarray(value, float)
     if values.ndim == len(shape):
         return values.tolist()

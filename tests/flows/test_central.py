@@ -40,13 +40,14 @@ def test_eigenvalues_come_to_the_edge_one_after_the_other():
     obj = eos.objectives.from_function(in_turn, ("x", "v"), shapes={"x": (2,), "v": (2,)})
     start = {"x": np.zeros(2), "v": np.array([-1.0, -1.5])}
     record, rule = eos.observers.trace("v"), flows.central_flow(4, directions=2)
-    found = eos.simulate(obj, start, eta, 10, rule=rule, observe=record)["v"]
+    found = np.asarray(eos.simulate(obj, start, eta, 10, rule=rule, observe=record)["v"])
     # v' = min(eta a, -v): it comes to 0 as exp(-t) from where -v is eta a
     pace, first = eta * np.array([1, 0.5]), np.array([-1.0, -1.5])
     beyond = 4 * np.arange(11)[:, None] - (-first - pace) / pace
     wanted = np.where(beyond < 0, -pace + pace * beyond, -pace * np.exp(-np.maximum(beyond, 0)))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
-    one = eos.simulate(obj, start, eta, 10, rule=flows.central_flow(4), observe=record)["v"]
+    one = eos.simulate(obj, start, eta, 10, rule=flows.central_flow(4), observe=record)
+    one = np.asarray(one["v"])
     assert one[-1].max() > 0.1  # with one direction they take turns, and the edge is passed
 
 
