@@ -553,6 +553,33 @@ MUTANTS = (
         "central_variance", "flows/central.py", "variance / 2 * here.rise",
         "variance / 4 * here.rise", ("central_flow_stops_at_the_edge",),
     ),
+    Mutant(
+        "several_variances", "flows/central.py", "jnp.sqrt(eta / 2) * rise",
+        "jnp.sqrt(eta) * rise", ("central_flow_holds_two_eigenvalues",),
+    ),
+    Mutant(
+        "several_directions", "flows/central.py", "jnp.maximum(values, 0)) @ vectors.T",
+        "jnp.abs(values)) @ vectors.T", ("central_flow_holds_two_eigenvalues",),
+        ("tests/flows/test_central.py",),
+    ),
+    # draws ----------------------------------------------------------------------------------------
+    Mutant(
+        "threefry_rotation", "loops/draws.py", "(13, 15, 26, 6)", "(13, 15, 26, 7)", (),
+        ("tests/loops/test_draws.py",),
+    ),
+    Mutant(
+        "sort_order", "loops/draws.py", "rows[0][left] > rows[0][left + 1]",
+        "rows[0][left + 1] > rows[0][left]", (), ("tests/loops/test_draws.py",),
+    ),
+    Mutant(
+        "minibatch_formula", "theory/thresholds.py", "2 * beta * share))", "beta * share))",
+        ("drawn_samples_have_one_threshold",),
+    ),
+    Mutant(
+        "batch_sharpness_of_means", "measures.py", "jnp.mean(bends) / jnp.mean(squares)",
+        "jnp.mean(bends / squares)", ("independent_samples_settle_at_the_lower_plateau",),
+        ("tests/rules/test_minibatches.py",),
+    ),
     # outcomes and engine --------------------------------------------------------------------------
     Mutant(
         "tolerance_1e_6", "outcomes.py", "return 1e-12 if", "return 1e-6 if",

@@ -88,9 +88,10 @@ def test_starts_of_arrays_are_nested_lists(load):
     text = """
     steps = 10
     objective = { name = "deep_linear_network", sizes = [2, 1, 2] }
-    axes.W1 = [[[1.0, 2.0]], [[3, 4]], [[5, 6]]]
-    axes.W2 = [[[0.5], [0.1]], [[1.0], [0.2]]]
-    axes.eta = 0.1
+    [axes]
+    W1 = [[[1.0, 2.0]], [[3, 4]], [[5, 6]]]
+    W2 = [[[0.5], [0.1]], [[1.0], [0.2]]]
+    eta = 0.1
     """
     axes = config.arguments(load(text))["axes"]
     assert axes["W1"].shape == (3, 1, 2) and axes["W2"].shape == (2, 2, 1)

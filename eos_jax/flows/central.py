@@ -79,7 +79,8 @@ def complementary(free: jax.Array, rise: jax.Array) -> jax.Array:
     r"""X >= 0 with Y = F + T T^* X >= 0 and <X, Y> = 0, T the map w -> (<r_ij, w>).
 
     X minimises |T^* X|^2/2 + <F, X> over positive semidefinite matrices: by gradient steps, each
-    followed by the projection that sets negative eigenvalues to 0, with momentum.
+    followed by the projection that sets negative eigenvalues to 0, with momentum. Where there is
+    no such X, as no oscillation stops a rise, what the turns come to.
 
     Args:
       free: F, symmetric, shape (k, k).

@@ -88,3 +88,23 @@ def test_an_objective_without_labels_is_refused():
         rule.init(obj, {"a": 1.0}, numbers(rule))
     with pytest.raises(ValueError, match="data named `z`, but labelled has `target`"):
         rules.label_noise(0.1, label="z").init(LABELLED, POINT, numbers(rule))
+
+
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=LONG)])
+@pytest.mark.parametrize("name", ["gradient_noise", pytest.param("label_noise", marks=LONG)])
+def test_noise_does_not_depend_on_the_tile_or_on_a_stop(name, engine, tmp_path):
+    """To the last bit: 12 lanes at once, 5 at a time, and again where a chunk was lost."""
+    axes = {**POINT, "eta": 0.05, "sigma": 0.3, "seed": np.arange(12, dtype=np.uint32)}
+    how = dict(rule=name, stop=None, sharpness=None, engine=engine)
+    whole = eos.sweep(LABELLED, axes, 70, tile=12, **how)
+    parts = eos.sweep(LABELLED, axes, 70, tile=5, out=tmp_path / "s", **how)
+    chunks = sorted((tmp_path / "s" / "x_final" / "c").rglob("*"))
+    next(path for path in chunks if path.is_file()).unlink()
+    again = eos.sweep(LABELLED, axes, 70, tile=5, out=tmp_path / "s", **how)
+    assert len(np.unique(whole.x_final)) == 12
+    for found in (parts, again):
+        for n in ("x_final", "y_final", "loss"):
+            assert found[n].values.tobytes() == whole[n].values.tobytes(), n
