@@ -326,7 +326,8 @@ def _split(build, params, avals, x):
 
 @_of("unstack")
 def _unstack(build, params, avals, x):
-    return [np.asarray(row, object) for row in np.moveaxis(x, params["axis"], 0)]
+    rows = np.moveaxis(x, params["axis"], 0)
+    return [rows[index, ...] for index in range(len(rows))]  # arrays, be they of one entry
 
 
 @_of("concatenate")
