@@ -229,8 +229,8 @@ def batch_sharpness(
 ) -> Measure:
     """A measure: the mean over batches B of g_B^T H_B g_B / |g_B|^2, g_B and H_B of the loss on B.
 
-    Or the ratio of the two means, which batches of a small gradient do not weigh on: 2/eta of it
-    is where a step on a batch no longer lowers, on average, the loss on that batch.
+    Or the ratio of the two means, on which batches of a small gradient do not weigh: where it is
+    2/eta, steps of gradient descent on batches no longer lower, on average, the batch's loss.
 
     Args:
       batch: samples in a batch; by default the rule's hyperparameter `batch`.

@@ -24,8 +24,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "mutants.md"
 NOBODY, NOT_RUN = "nobody", "not run"
-UNSAID = ("results/", "run/", "explorer/", "config.py", "signals.py", "colours.py")
-"""Rooms of stores, processes and pages: of an error there no claim of mathematics knows."""
+UNSAID = (
+    "results/",
+    "run/",
+    "explorer/",
+    "loops/draws.py",
+    "config.py",
+    "signals.py",
+    "colours.py",
+)
+"""Rooms of stores, processes, pages and draws: an error there no claim of mathematics knows."""
 
 
 class Mutant(NamedTuple):
@@ -550,8 +558,8 @@ MUTANTS = (
         "-eta * (image[n] - bend * vector[n])", ("edge_flow_follows_the_centre",),
     ),
     Mutant(
-        "central_variance", "flows/central.py", "variance / 2 * here.rise",
-        "variance / 4 * here.rise", ("central_flow_stops_at_the_edge",),
+        "central_variance", "flows/central.py", "covariance, rise) / 2",
+        "covariance, rise) / 3", ("central_flow_stops_at_the_edge",),
     ),
     Mutant(
         "several_variances", "flows/central.py", "jnp.sqrt(eta / 2) * rise",

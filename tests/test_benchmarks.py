@@ -6,8 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+import eos_jax as eos
 from benchmarks import __main__ as benchmark
-from benchmarks import peers
+from benchmarks import peers, rules
 
 pytestmark = pytest.mark.slow
 
@@ -48,3 +49,20 @@ def test_one_command_prints_every_ratio(only, targets, capsys, tmp_path):
     assert {row["target"] for row in rows} >= targets
     assert all(row["value"] > 0 or not shutil.which("cc") for row in rows)
     assert "processor:" in capsys.readouterr().out and (tmp_path / "results.json").exists()
+
+
+def test_the_cost_of_a_step_counts_what_it_repeats(monkeypatch):
+    """Six instructions for gradient descent, as benchmarks/README.md says; -eta is none of them."""
+    monkeypatch.setattr(rules, "costs", lambda: {"div": 8.0, "sqrt": 15.0})
+    model = rules.models()["scalars"]
+    assert rules.predicted_cost(model, eos.rules.gradient_descent()) == 6
+    # two of them for each parameter more: the momentum's FMA and the sum
+    assert rules.predicted_cost(model, eos.rules.heavy_ball()) == 10
+    # the norm is two products, a root, a choice of where it vanishes and a quotient
+    assert rules.predicted_cost(model, eos.rules.normalised_gradient_descent()) > 6 + 23
+    exact = eos.rules.muon(newton_schulz=0)
+    assert np.isnan(rules.predicted_cost(rules.models()["matrices"], exact))
+
+
+def test_every_rule_is_measured():
+    assert {rule.name for _, rule, _ in rules.cells()} == set(eos.rules.registry)

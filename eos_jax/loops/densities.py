@@ -7,7 +7,6 @@ orbit; each point adds one to one bin of its lane, in memory, so no orbit is eve
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +47,7 @@ def count(
     function(everything, lanes, samples, every, rows.ctypes.data, rows.shape[1])
 
 
-@functools.lru_cache(maxsize=64)
+@llvm.made_once
 def _counted(step: Scalars, place: Scalars, kept: int, lanes: int) -> Any:
     inputs, _ = dtypes_of(step)
     text = llvm.Text()

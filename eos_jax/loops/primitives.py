@@ -48,11 +48,8 @@ def from_jaxpr(closed: Any) -> Scalars:
     ]
     try:
         outputs = written_out(build, closed.jaxpr, closed.consts, inputs)
-    except (
-        KeyError,
-        AttributeError,
-        TypeError,
-    ) as error:  # a version of JAX whose traces look different
+    # a version of JAX whose traces look different
+    except (KeyError, AttributeError, TypeError) as error:
         what = f"a trace that cannot be read here ({type(error).__name__}: {error})"
         raise NotScalars(what) from error
     return finished(build, [place for output in outputs for place in output.ravel()])
@@ -329,7 +326,8 @@ def _split(build, params, avals, x):
 
 @_of("unstack")
 def _unstack(build, params, avals, x):
-    return [np.asarray(row, object) for row in np.moveaxis(x, params["axis"], 0)]
+    rows = np.moveaxis(x, params["axis"], 0)
+    return [rows[index, ...] for index in range(len(rows))]  # arrays, be they of one entry
 
 
 @_of("concatenate")

@@ -7,7 +7,6 @@ all the while.
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +78,7 @@ def joined(columns: Sequence[np.ndarray], like: Any) -> np.ndarray:
     return np.stack([column[: len(like)] for column in columns], 1).reshape(like.shape)
 
 
-@functools.lru_cache(maxsize=256)
+@llvm.made_once
 def _applied(scalars: Scalars, lanes: int) -> tuple[Any, Any]:
     inputs, outputs = dtypes_of(scalars)
     text = llvm.Text()
@@ -133,7 +132,7 @@ def apply(scalars: Scalars, inputs: Sequence[np.ndarray], count: int) -> list[np
     return outputs
 
 
-@functools.lru_cache(maxsize=256)
+@llvm.made_once
 def _advanced(scalars: Scalars, kept: int, lanes: int, processor: Any = None) -> Any:
     inputs, _ = dtypes_of(scalars)
     text = llvm.Text()

@@ -10,7 +10,6 @@ but in the block that matters, and no lane waits for another.
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import Any, NamedTuple
 
 from eos_jax.loops import llvm
@@ -82,7 +81,7 @@ class Functions(NamedTuple):
     replay: Any
 
 
-@functools.lru_cache(maxsize=256)
+@llvm.made_once
 def functions(lists: Lists, processor: tuple[str, str] | None = None) -> Functions:
     """Machine code for tiles that do what some lists say."""
     lanes = lanes_in_flight(lists.dtypes[0])

@@ -61,7 +61,7 @@ def prepared(program: Program, dtype: str) -> Prepared:
     return found
 
 
-@functools.lru_cache(maxsize=256)
+@llvm.made_once
 def _prepared(program: Program, dtype: str) -> Prepared | str:
     try:
         with jax.enable_x64(dtype == "float64"):
