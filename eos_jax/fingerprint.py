@@ -82,30 +82,29 @@ def has_callback(closed_jaxpr: ClosedJaxpr) -> bool:
       >>> fingerprint.has_callback(jax.make_jaxpr(lambda a: 2 * a)(1.0))
       False
     """
-    return has_operation(closed_jaxpr, "callback")
+    return any("callback" in name for name in operations(closed_jaxpr))
 
 
-def has_operation(closed_jaxpr: ClosedJaxpr, word: str) -> bool:
-    """Whether the name of an operation of a traced function has a word in it, at any depth.
+def operations(closed_jaxpr: ClosedJaxpr) -> set[str]:
+    """The names of a traced function's operations, at any depth.
 
     Args:
       closed_jaxpr: as `jax.make_jaxpr` returns.
-      word: such as "custom_vjp".
 
     Returns:
-      True if there is one.
+      JAX's names of them.
 
     Example:
       >>> import jax
       >>> from eos_jax import fingerprint
-      >>> fingerprint.has_operation(jax.make_jaxpr(jax.nn.relu)(1.0), "custom_jvp")
+      >>> "custom_jvp_call" in fingerprint.operations(jax.make_jaxpr(jax.nn.relu)(1.0))
       True
     """
-    return any(
-        word in equation.primitive.name
+    return {
+        equation.primitive.name
         for jaxpr in _jaxprs(closed_jaxpr)
         for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns
-    )
+    }
 
 
 def _jaxprs(value: Any) -> Iterator[Any]:

@@ -355,7 +355,7 @@ def _derivatives(
         try:
             first = jax.make_jaxpr(slope)(point, data)
             second = jax.make_jaxpr(product)(point, point, data)
-            if fingerprint.has_operation(second, "custom_lin"):  # JAX says so when it runs
+            if "custom_lin" in fingerprint.operations(second):  # JAX says so when it runs
                 raise TypeError("its gradient has a derivative of its own, backwards only")
             return [first, second]
         except Exception as error:
@@ -367,7 +367,7 @@ def _derivatives(
 
 def _run(closed: ClosedJaxpr, point: Any, data: Any) -> jax.Array:
     """The loss, in the precision of the parameters."""
-    own = fingerprint.has_operation(closed, "custom_vjp")
+    own = any(name.startswith("custom_vjp") for name in fingerprint.operations(closed))
     (value,) = (_forward_too if own else jaxpr_as_fun)(closed)(*jax.tree.leaves((point, data)))
     return jnp.asarray(value, jnp.result_type(*jax.tree.leaves(point)))
 
