@@ -1,9 +1,15 @@
 """The machine a program runs on: cores, devices, and what XLA is told about them."""
 
+import contextlib
 import itertools
 import os
+import threading
+from contextlib import AbstractContextManager
+from typing import Any
 
 import jax
+
+from eos_jax import fingerprint
 
 COMPILER_OPTIONS = {
     # 512-bit registers where the processor has them; LLVM prefers 256 by default
@@ -97,6 +103,38 @@ def mappings() -> float:
             return sum(1 for _ in mapped) / int(most.read())
     except OSError:
         return 0.0
+
+
+_LAPACK = frozenset(
+    "cholesky eig eigh geqrf hessenberg householder_product lu qr schur svd sylvester "
+    "triangular_solve tridiagonal tridiagonal_solve".split()
+)
+"""Operations that XLA leaves to LAPACK on a CPU."""
+
+_turn = threading.RLock()
+
+
+def turn(*programs: Any) -> AbstractContextManager:
+    """A turn for programs of one sweep; those that call LAPACK run one at a time in a process.
+
+    Two programs that call its batched routines at once wait for each other's threads for ever
+    (jaxlib 0.10.1).
+
+    Args:
+      programs: traced functions.
+
+    Returns:
+      What to run them in.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from eos_jax.machine import turn
+      >>> with turn(jax.make_jaxpr(jnp.linalg.eigvalsh)(jnp.eye(2))):
+      ...     print(jnp.linalg.eigvalsh(jnp.eye(2)))
+      [1. 1.]
+    """
+    solves = any(_LAPACK & fingerprint.operations(program) for program in programs)
+    return _turn if solves else contextlib.nullcontext()
 
 
 def workers(devices: list[jax.Device]) -> list[jax.Device]:

@@ -4,6 +4,7 @@ A compiled program belongs to the objects it was made with, so a second equal ca
 first one's objects. Settings are compared by content and type.
 """
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -44,6 +45,26 @@ def shared(made: dict[Hashable, Made], key: Hashable, build: Callable[[], Made])
         while len(made) > MOST_SHARED:
             del made[next(iter(made))]
     return built
+
+
+def made_once(function: Callable) -> Callable:
+    """Keep a function's last results; threads that ask for the same one wait for who makes it.
+
+    Args:
+      function: of arguments that can be hashed.
+
+    Returns:
+      The function with a memory.
+    """
+    known = functools.lru_cache(maxsize=MOST_SHARED)(function)
+    lock = threading.RLock()
+
+    @functools.wraps(function)
+    def found(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return known(*args, **kwargs)
+
+    return found
 
 
 def arguments(make: Callable, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import eos_jax as eos
@@ -84,3 +85,10 @@ def test_mappings_are_those_of_the_process():
     with open("/proc/sys/vm/max_map_count") as most:
         grown = (machine.mappings() - before) * int(most.read())
     assert 0.9 * pages < grown < 1.1 * pages and len(held) == pages
+
+
+def test_one_who_calls_lapack_waits_for_the_other(x64):
+    """Spectral descent hung in every sweep of many tiles on two cores: both waited in an SVD."""
+    descent = jax.make_jaxpr(jnp.linalg.svd)(jnp.eye(3)), jax.make_jaxpr(jnp.sin)(1.0)
+    assert machine.turn(*descent) is machine.turn(jax.make_jaxpr(jnp.linalg.eigh)(jnp.eye(2)))
+    assert machine.turn(descent[1]) is not machine.turn(*descent)

@@ -15,6 +15,7 @@ import numpy as np
 from eos_jax.loops import llvm
 from eos_jax.loops.registers import addresses, at, dtypes_of, lanes_in_flight, pointers
 from eos_jax.loops.scalars import Scalars
+from eos_jax.registry import made_once
 
 
 def count(
@@ -47,7 +48,7 @@ def count(
     function(everything, lanes, samples, every, rows.ctypes.data, rows.shape[1])
 
 
-@llvm.made_once
+@made_once
 def _counted(step: Scalars, place: Scalars, kept: int, lanes: int) -> Any:
     inputs, _ = dtypes_of(step)
     text = llvm.Text()

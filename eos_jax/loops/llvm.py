@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import functools
 import struct
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -355,18 +354,6 @@ def register_file() -> tuple[int, int]:
     if "+avx512f" in features:
         return 32, 64
     return (16, 32) if "+avx" in features.split(",") else (16, 16)
-
-
-def made_once(function: Callable) -> Callable:
-    """Keep a function's last results; threads that ask for the same one wait for who makes it."""
-    known, lock = functools.lru_cache(maxsize=256)(function), threading.RLock()
-
-    @functools.wraps(function)
-    def found(*args, **kwargs):
-        with lock:
-            return known(*args, **kwargs)
-
-    return found
 
 
 def compiled(text: str, processor: tuple[str, str] | None = None) -> Any:

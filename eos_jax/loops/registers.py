@@ -14,6 +14,7 @@ import numpy as np
 
 from eos_jax.loops import llvm
 from eos_jax.loops.scalars import Scalars, longest_chain
+from eos_jax.registry import made_once
 
 IN_FLIGHT = 8
 """Registers of lanes that a loop works on at once, so that they hide each other's latency."""
@@ -78,7 +79,7 @@ def joined(columns: Sequence[np.ndarray], like: Any) -> np.ndarray:
     return np.stack([column[: len(like)] for column in columns], 1).reshape(like.shape)
 
 
-@llvm.made_once
+@made_once
 def _applied(scalars: Scalars, lanes: int) -> tuple[Any, Any]:
     inputs, outputs = dtypes_of(scalars)
     text = llvm.Text()
@@ -132,7 +133,7 @@ def apply(scalars: Scalars, inputs: Sequence[np.ndarray], count: int) -> list[np
     return outputs
 
 
-@llvm.made_once
+@made_once
 def _advanced(scalars: Scalars, kept: int, lanes: int, processor: Any = None) -> Any:
     inputs, _ = dtypes_of(scalars)
     text = llvm.Text()

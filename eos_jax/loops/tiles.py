@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from eos_jax.loops import llvm
 from eos_jax.loops.registers import addresses, at, lanes_in_flight, lanes_together
 from eos_jax.loops.scalars import Scalars, has_loops
+from eos_jax.registry import made_once
 
 BLOCK = 32
 """Steps between examinations. Part of what a result means, so not a setting."""
@@ -81,7 +82,7 @@ class Functions(NamedTuple):
     replay: Any
 
 
-@llvm.made_once
+@made_once
 def functions(lists: Lists, processor: tuple[str, str] | None = None) -> Functions:
     """Machine code for tiles that do what some lists say."""
     lanes = lanes_in_flight(lists.dtypes[0])

@@ -21,6 +21,7 @@ to the deciding step.
 import functools
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -30,8 +31,9 @@ import numpy as np
 from eos_jax import curvature
 from eos_jax.loops import advance_lanes
 from eos_jax.loops.tiles import BLOCK
-from eos_jax.machine import COMPILER_OPTIONS
+from eos_jax.machine import COMPILER_OPTIONS, turn
 from eos_jax.outcomes import Outcome, near
+from eos_jax.registry import made_once
 from eos_jax.run.lane import (
     Lanes,
     Program,
@@ -46,6 +48,7 @@ from eos_jax.run.lane import (
     seems_decided,
 )
 from eos_jax.run.lane import valid as valid_lanes
+from eos_jax.simulate import shapes_of_lane
 
 _PORTION = 16  # groups that are replayed and moved at once
 
@@ -70,6 +73,27 @@ def run_tile(
     Returns:
       A dict of arrays of shape (lanes,) + ...
     """
+    dtype = starts[program.objective.parameters[0]].dtype.name
+    with _turn(program, dtype):
+        return _run_tile(program, starts, horizon, on_round)
+
+
+@made_once
+def _turn(program: Program, dtype: str) -> AbstractContextManager:
+    """What to run a program's tiles in; see `eos_jax.machine.turn`."""
+    capacity, number = program.width * program.groups, np.int32(0)
+    params, hyper = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((capacity, *leaf.shape), leaf.dtype),
+        shapes_of_lane(program.objective, program.rule, dtype),
+    )
+    begun = begin.trace(program, params, hyper)
+    lanes, rows = begun.out_info, _filled(program, np.empty(0, int), 0)
+    ran = run.trace(program, lanes, number, number, number)
+    judged = decide.trace(program, lanes, rows, number, number, np.bool_(True))
+    return turn(begun.jaxpr, ran.jaxpr, judged.jaxpr)
+
+
+def _run_tile(program, starts, horizon, on_round):
     objective, rule = program.objective, program.rule
     like = starts[objective.parameters[0]]
     count, dtype = len(like), like.dtype

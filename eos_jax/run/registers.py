@@ -18,7 +18,9 @@ import numpy as np
 from eos_jax.loops import llvm, registers, tiles
 from eos_jax.loops.primitives import as_scalars, from_jaxpr
 from eos_jax.loops.scalars import NotScalars, Scalars
+from eos_jax.machine import turn
 from eos_jax.outcomes import Outcome, near
+from eos_jax.registry import made_once
 from eos_jax.run import lane as of_lane
 from eos_jax.run.lane import Lanes, Program
 from eos_jax.simulate import shapes_of_lane, step_as_scalars
@@ -61,7 +63,7 @@ def prepared(program: Program, dtype: str) -> Prepared:
     return found
 
 
-@llvm.made_once
+@made_once
 def _prepared(program: Program, dtype: str) -> Prepared | str:
     try:
         with jax.enable_x64(dtype == "float64"):
@@ -119,12 +121,12 @@ def _lists(program, dtype):
     try:
         verdict = from_jaxpr(closed)
     except NotScalars:  # many dimensions: a verdict is rare, and XLA's is as good
-        verdict = _by_xla(verdict_of, leaves, dtype)
+        verdict = _by_xla(verdict_of, leaves, dtype, turn(closed))
     results = tuple((n, leaf.shape, leaf.dtype.name) for n, leaf in sorted(found.items()))
     return Prepared(lists, began, verdict, results)
 
 
-def _by_xla(verdict_of, leaves, dtype):
+def _by_xla(verdict_of, leaves, dtype, alone):
     """A verdict on arrays of entries, compiled for portions of few sizes."""
     structure = jax.tree.structure(leaves)
     shapes = [leaf.shape for leaf in jax.tree.leaves(leaves)]
@@ -140,9 +142,9 @@ def _by_xla(verdict_of, leaves, dtype):
                 np.stack([next(columns) for _ in range(math.prod(shape))], 1).reshape(size, *shape)
                 for shape in shapes
             ]
-            with jax.enable_x64(dtype == "float64"):
+            with alone, jax.enable_x64(dtype == "float64"):
                 found = every(jax.tree.unflatten(structure, whole), *columns)
-            parts.append([np.asarray(leaf) for _, leaf in sorted(found.items())])
+                parts.append([np.asarray(leaf) for _, leaf in sorted(found.items())])
         joined = [np.concatenate(leaf)[:count] for leaf in zip(*parts)]
         return [entry for leaf in joined for entry in registers.entries([leaf], count)]
 

@@ -1,9 +1,7 @@
 """Steps as lists of scalar operations: what they are, what they mean, and the code made of them."""
 
 import math
-import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from importlib.util import find_spec
 
@@ -346,17 +344,3 @@ def test_loops_and_branches_run_while_any_lane_wants_them(rng):
     wanted = [-1 if n % 5 == 0 else collatz(int(n)) for n in numbers]
     assert interpret(scalars, numbers)[0].tolist() == wanted
     assert registers.apply(scalars, [numbers], 128)[0].tolist() == wanted
-
-
-def test_threads_that_ask_for_the_same_code_wait_for_one_to_make_it():
-    made = []
-
-    @llvm.made_once
-    def slow(what):
-        made.append(what)
-        time.sleep(0.05)
-        return object()
-
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(slow, ["one"] * 4))
-    assert made == ["one"] and len({id(each) for each in found}) == 1

@@ -52,6 +52,25 @@ def test_sweeps_in_threads_give_what_they_give_alone(engine):
         assert one.identical(other)
 
 
+SPECTRAL = """
+import numpy as np, eos_jax as eos, jax
+net = eos.objectives.deep_linear_network((3, 3, 3), singular_values=(2.0, 1.0, 0.5))
+random = np.random.default_rng(0)
+start = {n: random.normal(size=s) / 2 for n, s in zip(net.parameters, net.shapes)}
+axes = {**start, "eta": np.geomspace(1e-3, 0.1, 512)}
+rule = eos.rules.steepest_descent(norm="spectral")
+devices = jax.local_devices() * 2
+print(eos.sweep(net, axes, 64, rule=rule, tile=64, sharpness=None, devices=devices).sizes["eta"])
+"""
+
+
+@pytest.mark.slow
+def test_tiles_that_call_lapack_do_not_wait_for_one_another():
+    """On two cores all of XLA's threads waited, in the decompositions of two tiles."""
+    ran = subprocess.run([sys.executable, "-c", SPECTRAL], capture_output=True, timeout=120)
+    assert ran.stdout.strip() == b"512", ran.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 def test_a_forked_child_is_told_and_does_not_hang():
     sweep()
