@@ -1,8 +1,10 @@
 """The command: what it does, and that bad input is one line that says what is allowed."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -119,6 +121,8 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(config, tmp_path, 
     capsys.readouterr()
     cli.main([*arguments, "--dry-run"])
     assert "lanes: 10, of which 6 are done" in capsys.readouterr().out
+    first, _ = (p for p in (tmp_path / "s/outcome/c").rglob("*") if p.is_file())
+    os.utime(first, (time.time() - 2,) * 2)  # two tiles at one tick of the clock have no rate
     cli.main(["info", str(tmp_path / "s")])
     printed = capsys.readouterr().out
     assert "tiles: 2 of 3 done, the last" in printed and "lanes/s" in printed

@@ -41,6 +41,12 @@ class Axis(NamedTuple):
     log: bool
     ticks: tuple[str, ...] | None
 
+    @property
+    def even(self) -> bool:
+        """Whether all cells are equally wide as they are drawn."""
+        steps = np.diff(self.edges)
+        return not self.log and bool(np.allclose(steps, steps.mean(), rtol=1e-6, atol=0))
+
 
 def axis(dataset: xr.Dataset, dim: str) -> Axis:
     """How a dimension is drawn: sorted, on a log scale where its values grow geometrically.

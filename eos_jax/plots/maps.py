@@ -214,19 +214,25 @@ def paint(
     return ax
 
 
+_MANY = 2**16  # cells; a mesh of a million takes half a second to draw, an image nothing
+
+
 def _image(ax: Axes, first: Axis, second: Axis, layer: Layer) -> None:
     """Cells of the values, the first dimension along the horizontal axis."""
     values = layer.values.transpose(first.name, second.name).values
     values = values[np.ix_(first.order, second.order)].astype(float)
     flat = isinstance(layer.colours, str)
-    ax.pcolormesh(
-        first.edges,
-        second.edges,
-        np.ma.masked_invalid(values).T,
-        cmap=ListedColormap([layer.colours]) if flat else layer.colours,
-        norm=Normalize(0, 1) if flat else layer.norm,
-        rasterized=True,
-    )
+    colours: dict[str, Any] = {
+        "cmap": ListedColormap([layer.colours]) if flat else layer.colours,
+        "norm": Normalize(0, 1) if flat else layer.norm,
+    }
+    cells = np.ma.masked_invalid(values).T
+    if cells.size > _MANY and first.even and second.even:
+        ends = first.edges[0], first.edges[-1], second.edges[0], second.edges[-1]
+        shown: dict[str, Any] = {"extent": ends, "origin": "lower", "interpolation": "nearest"}
+        ax.imshow(cells, aspect="auto", **shown, **colours)
+    else:
+        ax.pcolormesh(first.edges, second.edges, cells, rasterized=True, **colours)
 
 
 def _key(figure: Any, beside: Sequence[Axes], layers: Sequence[Layer]) -> None:

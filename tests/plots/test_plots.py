@@ -253,6 +253,24 @@ def test_axes_in_any_order_are_drawn_from_low_to_high(dataset):
     np.testing.assert_allclose(edges, [0.5, 1.5, 2.5, 3.5, 4.5])
 
 
+def test_many_even_cells_are_an_image_and_others_a_mesh():
+    """The same cells at the same places; an image is drawn at once, a mesh cell by cell."""
+    size = 300
+    lanes = xr.Dataset(
+        {"loss": (("x", "y"), np.arange(size**2, dtype=float).reshape(size, size))},
+        coords={"x": np.linspace(1.0, 2.0, size), "y": np.linspace(-1.0, 0.0, size)},
+    )
+    lanes["outcome"] = xr.full_like(lanes.loss, Outcome.CONVERGED, np.uint8)
+    (seen,) = plots.draw(lanes, variable="loss").axes[0].images
+    bent = lanes.assign_coords(x=lanes.x + 1e-3 * lanes.x**2)
+    (mesh,) = plots.draw(bent, variable="loss").axes[0].collections
+    np.testing.assert_array_equal(seen.get_array(), lanes.loss.values.T)
+    np.testing.assert_array_equal(mesh.get_array(), seen.get_array())
+    margin = 0.5 / (size - 1)
+    np.testing.assert_allclose(seen.get_extent(), [1 - margin, 2 + margin, -1 - margin, margin])
+    assert seen.origin == "lower" and seen.get_clim() == mesh.get_clim() == (0, size**2 - 1)
+
+
 def test_an_axis_of_length_one_is_visible(dataset):
     for name in ("a column", "one point of a map"):
         ax = plots.draw(dataset(name)).axes[0]
