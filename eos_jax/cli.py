@@ -418,18 +418,18 @@ def _part_of(slab, bend, thin):
     counts, none = np.bincount(outcome, minlength=256), np.empty(0)
     if not {bend, "threshold"} <= set(slab):
         return _Part(counts, 0, none, none, none)
-    values, limits = slab[bend].values.ravel(), slab.threshold.values.ravel()
+    thresholds = slab.threshold.values.ravel()
+    low, high = np.fmin.reduce(thresholds), np.fmax.reduce(thresholds)  # of those known
     mine = outcome == Outcome.CONVERGED
-    inside = mine & (values > (1 - NEAR) * limits) & (values < limits)
-    some = lambda chosen: values[np.flatnonzero(chosen)[::thin]]  # noqa: E731
-    least = values.min(where=mine, initial=np.inf), np.fmin.reduce(limits)  # NaN: not known
-    most = values.max(where=mine, initial=-np.inf), np.fmax.reduce(limits)
+    values, limits = slab[bend].values.ravel()[mine], thresholds[mine]
+    inside = (values > (1 - NEAR) * limits) & (values < limits)
+    ends = [values.min(), values.max()] if values.size else []
     return _Part(
         counts,
         int(inside.sum()),
-        np.concatenate([some(mine), [least[0], most[0]]]) if mine.any() else none,
-        some(inside),
-        none if np.isnan(least[1]) else np.array([least[1], most[1]]),
+        np.concatenate([values[::thin], ends]),
+        values[np.flatnonzero(inside)[::thin]],
+        none if np.isnan(low) else np.array([low, high]),
     )
 
 
