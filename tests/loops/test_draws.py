@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
+from eos_jax.loops import llvm
 from eos_jax.loops.interpreter import interpret
 from eos_jax.loops.primitives import as_scalars
 from eos_jax.loops.scalars import NotScalars
@@ -87,6 +88,7 @@ def test_what_is_left_to_xla():
             as_scalars(function, number)
 
 
+@pytest.mark.skipif(not llvm.ready(), reason="there is no llvmlite")
 @pytest.mark.parametrize(
     "rule",
     [

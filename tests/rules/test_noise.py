@@ -93,7 +93,7 @@ def test_an_objective_without_labels_is_refused():
 LONG = pytest.mark.long
 
 
-@pytest.mark.parametrize("engine", ["registers", pytest.param("plain", marks=LONG)])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("plain", marks=LONG)])
 @pytest.mark.parametrize("name", ["gradient_noise", pytest.param("label_noise", marks=LONG)])
 def test_noise_does_not_depend_on_the_tile_or_on_a_stop(name, engine, tmp_path):
     """To the last bit: 12 lanes at once, 5 at a time, and again where a chunk was lost."""
