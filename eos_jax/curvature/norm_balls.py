@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from eos_jax.curvature.rotations import polar_factor
 from eos_jax.objectives.base import Objective, lift
 
 NORMS = ("euclidean", "max", "spectral")
@@ -45,31 +46,6 @@ def steepest(tree: Any, norm: str) -> tuple[Any, jax.Array]:
     direction = jax.tree.map(jnp.sign if norm == "max" else polar_factor, tree)
     products = jax.tree.map(lambda leaf, d: jnp.sum(leaf * d), tree, direction)
     return direction, sum(jax.tree.leaves(products))
-
-
-def polar_factor(leaf: jax.Array) -> jax.Array:
-    """U V^T of a matrix U S V^T: its singular values set to 1, those that are rounding to 0.
-
-    Args:
-      leaf: shape (rows, columns); a vector is one column, a scalar one entry.
-
-    Returns:
-      Array of the same shape.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> from eos_jax.curvature.norm_balls import polar_factor
-      >>> print(polar_factor(jnp.array([[0.0, -3.0], [2.0, 0.0]])).round(5))
-      [[ 0. -1.]
-       [ 1.  0.]]
-    """
-    matrix = leaf.reshape(-1, leaf.shape[-1]) if leaf.ndim > 1 else leaf.reshape(-1, 1)
-    if matrix.shape[1] == 1:
-        length = jnp.sqrt(jnp.sum(matrix**2))
-        return leaf / jnp.where(length > 0, length, 1)
-    left, values, right = jnp.linalg.svd(matrix, full_matrices=False)
-    least = values[0] * max(matrix.shape) * jnp.finfo(values.dtype).eps
-    return ((left * (values > least)) @ right).reshape(leaf.shape)
 
 
 def generalised_sharpness_at(

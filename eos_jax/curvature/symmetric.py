@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from eos_jax.curvature.rotations import MOST_WRITTEN_OUT, axes_of, diagonal_of
+from eos_jax.curvature.tridiagonal import extremes_of, top_vector_of, tridiagonal_of
 
 MOST_JACOBI = 64
 """Coordinates up to which Jacobi rotations diagonalise a Hessian; larger ones go to Lanczos."""
-
-_MOST_UNROLLED = 6  # rotations written out one by one; above it a round of them is a matrix
 
 
 class PowerIteration(NamedTuple):
@@ -81,13 +81,9 @@ def extremes(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     if size > MOST_JACOBI:
         values = jnp.linalg.eigvalsh(matrix)
         return values[0], values[-1]
-    if size > _MOST_UNROLLED:
-        values = jnp.diag(_jacobi_rounds(matrix))
-        return jnp.min(values), jnp.max(values)
-    upper = {(i, j): matrix[i, j] for i in range(size) for j in range(i, size)}
-    sweeps = 0 if size == 1 else 1 if size == 2 else 4 + size // 2
-    upper = jax.lax.fori_loop(0, sweeps, lambda _, entries: _jacobi_sweep(entries, size), upper)
-    values = [upper[i, i] for i in range(size)]
+    if size > MOST_WRITTEN_OUT:
+        return extremes_of(*tridiagonal_of(matrix))
+    values = diagonal_of(matrix)
     return functools.reduce(jnp.minimum, values), functools.reduce(jnp.maximum, values)
 
 
@@ -105,82 +101,9 @@ def eigenpairs(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     if len(matrix) > MOST_JACOBI:
         values, vectors = jnp.linalg.eigh(matrix)
         return values[::-1], vectors[:, ::-1]
-    rotated, vectors = _jacobi_rounds(matrix, with_vectors=True)
-    values = jnp.diag(rotated)
+    values, vectors = axes_of(matrix)
     order = jnp.argsort(-values)
     return values[order], vectors[:, order]
-
-
-def _jacobi_sweep(entries, size):
-    """One rotation for every pair of axes, each annulling that pair's entry."""
-    entries = dict(entries)
-    at = lambda i, j: (min(i, j), max(i, j))  # noqa: E731
-    for p in range(size):
-        for q in range(p + 1, size):
-            off, difference = entries[p, q], entries[q, q] - entries[p, p]
-            tangent = _tangent(off, difference)
-            cosine = jax.lax.rsqrt(1 + tangent * tangent)
-            sine = tangent * cosine
-            # without the barrier each entry would compute the angles anew
-            tangent, cosine, sine = jax.lax.optimization_barrier((tangent, cosine, sine))
-            entries[p, p] -= tangent * off
-            entries[q, q] += tangent * off
-            entries[p, q] = off * 0
-            for k in set(range(size)) - {p, q}:
-                first, second = entries[at(k, p)], entries[at(k, q)]
-                entries[at(k, p)] = cosine * first - sine * second
-                entries[at(k, q)] = sine * first + cosine * second
-            entries = jax.lax.optimization_barrier(entries)
-    return entries
-
-
-def _jacobi_rounds(matrix, with_vectors=False):
-    """Ten sweeps of rotations of disjoint pairs of axes at once, each round a product of matrices.
-
-    Not LAPACK: two programs that run side by side on a CPU and both call its batched routines
-    wait for each other's threads for ever (jaxlib 0.10.1), and sweeps run programs side by side.
-    """
-    size = len(matrix)
-    even = size + size % 2  # an axis of zeros changes no rotation
-    matrix = jnp.pad(matrix, (0, even - size))
-    # a tournament: in even - 1 rounds every axis meets every other once
-    circle = np.arange(even)
-    rounds = []
-    for _ in range(even - 1):
-        rounds.append((circle[: even // 2], circle[: even // 2 - 1 : -1]))
-        circle = np.concatenate([circle[:1], np.roll(circle[1:], 1)])
-    schedule = jnp.asarray(rounds)
-
-    def rotation_of(index, matrix):
-        p, q = schedule[index % (even - 1)]
-        tangent = _tangent(matrix[p, q], matrix[q, q] - matrix[p, p])
-        cosine = jax.lax.rsqrt(1 + tangent * tangent)
-        sine = tangent * cosine
-        rotation = jnp.zeros_like(matrix).at[p, p].set(cosine).at[q, q].set(cosine)
-        return rotation.at[p, q].set(sine).at[q, p].set(-sine)
-
-    def rotate(index, matrix):
-        rotation = rotation_of(index, matrix)
-        return rotation.T @ matrix @ rotation
-
-    def rotate_both(index, state):
-        matrix, vectors = state
-        rotation = rotation_of(index, matrix)
-        return rotation.T @ matrix @ rotation, vectors @ rotation
-
-    turns = 10 * (even - 1)
-    if with_vectors:
-        start = matrix, jnp.eye(even, dtype=matrix.dtype)
-        matrix, vectors = jax.lax.fori_loop(0, turns, rotate_both, start)
-        return matrix[:size, :size], vectors[:size, :size]
-    return jax.lax.fori_loop(0, turns, rotate, matrix)[:size, :size]
-
-
-def _tangent(off, difference):
-    """Tangent of the smaller angle that annuls `off`; 0 where nothing is left to annul."""
-    root = jnp.abs(difference) + jnp.sqrt(difference * difference + 4 * off * off)
-    ratio = jnp.where(difference < 0, -2.0, 2.0) * off / root
-    return jnp.where(root > 0, ratio, 0.0)  # the root may underflow
 
 
 def power_iteration(
@@ -291,7 +214,7 @@ def _ritz(product, start, dimension):
     """Largest Ritz value of one Krylov space, its unit vector, its residual, and about |H|."""
     rows, diagonal, off, radius = _krylov(product, start, dimension)
     unit = jnp.where(radius == 0, 1, radius)
-    weights = _top_of_tridiagonal(diagonal / unit, off[:-1] / unit)
+    weights = top_vector_of(diagonal / unit, off[:-1] / unit)
     vector = jnp.sum(weights[:, None] * rows, axis=0)
     vector = vector / jnp.sqrt(dot(vector, vector))
     image = product(vector)
@@ -335,64 +258,3 @@ def _krylov(product, start, dimension):
     state = (jnp.zeros((dimension, start.size), start.dtype), zeros, zeros, unit, zero, zero)
     rows, diagonal, off, _, _, radius = jax.lax.fori_loop(0, dimension, step, state)
     return rows, diagonal, off, radius
-
-
-def _top_of_tridiagonal(diagonal, off):
-    """Top eigenvector of a symmetric tridiagonal matrix of norm about 1, not normalised.
-
-    A shift above the spectrum leaves only positive pivots in Gaussian elimination, so 63 shifts at
-    a time close in on the largest eigenvalue, and inverse iteration there needs no pivoting. Not
-    LAPACK, for the reason given at `_jacobi_rounds`.
-    """
-    dtype = diagonal.dtype
-    precision = jnp.finfo(dtype)
-    beside = jnp.concatenate([jnp.zeros(1, dtype), off])
-
-    def pivots_of(shift):
-        def eliminate(pivot, entry):
-            value, left = entry
-            pivot = shift - value - left * left / pivot
-            return pivot, pivot
-
-        return jax.lax.scan(eliminate, jnp.ones_like(shift), (diagonal, beside), unroll=4)[1]
-
-    def narrower(_, bracket):
-        low, high = bracket
-        width = (high - low) / 64
-        positive = jnp.all(pivots_of(low + width * jnp.arange(1, 64, dtype=dtype)) > 0, axis=0)
-        below = jnp.sum(~positive, dtype=dtype)
-        return low + width * below, low + width * (below + 1)
-
-    reach = diagonal + beside + jnp.concatenate([off, jnp.zeros(1, dtype)])  # discs of Gershgorin
-    bracket = jnp.max(diagonal), jnp.max(reach) + 8 * precision.eps
-    _, shift = jax.lax.fori_loop(0, 2 + precision.nmant // 11, narrower, bracket)
-    pivots = jnp.maximum(pivots_of(shift), precision.eps)
-    ratios = beside[1:] / pivots[:-1]
-    zero = jnp.zeros(1, dtype)
-
-    def solve(_, vector):
-        def forward(last, entry):
-            value, ratio = entry
-            last = value + ratio * last
-            return last, last
-
-        def backward(last, entry):
-            value, pivot, ratio = entry
-            last = value / pivot + ratio * last
-            return last, last
-
-        _, vector = jax.lax.scan(
-            forward, zero[0], (vector, jnp.concatenate([zero, ratios])), unroll=4
-        )
-        _, vector = jax.lax.scan(
-            backward,
-            zero[0],
-            (vector, pivots, jnp.concatenate([ratios, zero])),
-            reverse=True,
-            unroll=4,
-        )
-        return vector / jnp.max(jnp.abs(vector))
-
-    # nothing of the rows of zeros behind a complete space
-    complete = jnp.concatenate([jnp.ones(1, dtype), jnp.cumprod((off > 0).astype(dtype))])
-    return jax.lax.fori_loop(0, 3, solve, complete)

@@ -14,10 +14,9 @@ from eos_jax.curvature import sharpness_at
 from eos_jax.curvature.norm_balls import (
     NORMS,
     generalised_sharpness_at,
-    polar_factor,
     steepest,
 )
-from eos_jax.curvature.symmetric import eigenpairs
+from eos_jax.curvature.rotations import axes_of, polar_factor
 from eos_jax.objectives.base import lift
 from eos_jax.rules.base import Rule, check_momentum, check_number, numbers, register, slopes, zeros
 from eos_jax.rules.descent import descent_threshold
@@ -216,8 +215,8 @@ def _power(matrix, power):
     """A power of a symmetric positive matrix."""
     if len(matrix) == 1:
         return matrix**power
-    values, vectors = eigenpairs(matrix)
-    floor = values[0] * len(matrix) * jnp.finfo(values.dtype).eps
+    values, vectors = axes_of(matrix)
+    floor = jnp.max(values) * len(matrix) * jnp.finfo(values.dtype).eps
     return (vectors * jnp.maximum(values, floor) ** power) @ vectors.T
 
 

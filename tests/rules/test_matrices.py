@@ -7,7 +7,8 @@ import pytest
 
 import eos_jax as eos
 from eos_jax import rules
-from eos_jax.curvature.norm_balls import NORMS, polar_factor, steepest
+from eos_jax.curvature.norm_balls import NORMS, steepest
+from eos_jax.curvature.rotations import polar_factor
 from tests.rules.examples import numbers, walk
 
 pytestmark = pytest.mark.slow
