@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eos_jax.loops import llvm
-from eos_jax.loops.scalars import Scalars, longest_chain
+from eos_jax.loops.scalars import Scalars, held_by, longest_chain, work_of
 from eos_jax.registry import made_once
 
 IN_FLIGHT = 8
@@ -32,14 +32,17 @@ def lanes_together(scalars: Scalars, lanes: int, dtype: str) -> int:
     """Of so many lanes in flight, how many go through a step side by side.
 
     A register of them, one after the other, so that few values wait and all stay in registers;
-    but all of them where a long chain of operations is what a step waits for: the processor does
-    not look that far ahead for the next register. A step that has enough to do beside its chain,
-    such as products of matrices, waits for nothing.
+    but all of them where a long chain of operations is what a step or a loop in it waits for: the
+    processor does not look that far ahead for the next register. A step that has enough to do
+    beside its chain, such as products of matrices, waits for nothing.
     """
-    chain = longest_chain(scalars)
-    if chain > _LONG_CHAIN and len(scalars.operations) < _WIDE * chain:
-        return lanes
-    return min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
+    return lanes if _waits(scalars) else min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
+
+
+def _waits(scalars, turns=1):
+    chain, work = turns * longest_chain(scalars), turns * work_of(scalars)
+    inside = (held for operation in scalars.operations for held in held_by(operation))
+    return _LONG_CHAIN < chain > work / _WIDE or any(_waits(part, n) for n, part in inside)
 
 
 def dtypes_of(scalars: Scalars) -> tuple[list[str], list[str]]:

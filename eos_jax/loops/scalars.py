@@ -159,8 +159,23 @@ def longest_chain(scalars: Scalars) -> int:
     depth: list[int] = []
     for operation in scalars.operations:
         before = max((depth[place] for place in operation.arguments), default=-1)
-        depth.append(before + 1)
+        inside = max((n * longest_chain(part) for n, part in held_by(operation)), default=1)
+        depth.append(before + max(1, inside))
     return max(depth, default=0)
+
+
+def work_of(scalars: Scalars) -> int:
+    """How many operations a list does in all."""
+    inside = (held_by(operation) for operation in scalars.operations)
+    return sum(sum(n * work_of(part) for n, part in held) or 1 for held in inside)
+
+
+def held_by(operation: Operation) -> list[tuple[int, Scalars]]:
+    """The lists that an operation holds and how often each runs: once where that is not known."""
+    if operation.name not in _HOLD_LISTS:
+        return []
+    turns = operation.detail[0] if operation.name == "repeat" else 1
+    return [(turns, part) for part in operation.detail if isinstance(part, Scalars)]
 
 
 def has_loops(scalars: Scalars) -> bool:
