@@ -3,7 +3,7 @@
 They are made of sums, products, quotients, comparisons and moves of bits, so their bits are the
 same wherever these are; a vector of lanes runs them without a call. They are within 2 units in the
 last place (`logistic`, `tanh`, `sinh`, `cosh`, `tan`, `erfc`: 4; `erf_inv`: 5; in single precision
-`tanh` and `erf`: 6; `power` with an exponent that is no half of a whole number:
+`tanh` and `erf`: 6; `power` with an exponent that is no quarter of a whole number:
 2 + |exponent log x|), `sin`, `cos`, `tan` for |x| < 2^30. What is rare in losses goes through
 double in single precision.
 
@@ -507,11 +507,14 @@ def whole_power(x: Expression, exponent: int) -> Expression:
 
 
 def power(x: Expression, exponent: float) -> Expression:
-    """X^a for a constant a: by products and a square root where 2 a is a small whole number."""
+    """X^a for a constant a: by products and square roots where 4 a is a small whole number."""
     if exponent == round(exponent) and abs(exponent) <= 64:
         return whole_power(x, round(exponent))
-    if 2 * exponent == round(2 * exponent) and abs(exponent) <= 64:
-        found = x.sqrt() * whole_power(x, math.floor(abs(exponent)))
+    if 4 * exponent == round(4 * exponent) and abs(exponent) <= 64:
+        root, size = x.sqrt(), abs(exponent)
+        found = whole_power(x, math.floor(size))
+        found = found * root if 2 * size % 2 >= 1 else found
+        found = found * root.sqrt() if 4 * size % 2 == 1 else found
         return x.like(1) / found if exponent < 0 else found
     wide = x.convert("float64")
     return exp(log(wide) * exponent).convert(x.dtype)

@@ -308,8 +308,10 @@ def _run(lists, lanes):
     text.say(f"br i1 {text.make(f'and i1 {some}, {cheap}')}, label %{work}, label %{out}")
     text.begin(work)
     text.say(f"store i64 {text.make(f'add i64 {used}, 1')}, ptr {spent}")
-    decided, store = _block(text, lists, slots, lanes)
+    decided, ending, store = _block(text, lists, slots, lanes)
     decided = text.make(f"and {mask} {decided}, {alive}")
+    others = text.make(f"xor {mask} {decided}, -1")
+    ending = text.make(f"and {mask} {ending}, {text.make(f'and {mask} {alive}, {others}')}")
 
     def queue_up(slot):
         size = text.make(f"load i64, ptr {queued}")
@@ -319,7 +321,8 @@ def _run(lists, lanes):
 
     _each_bit(text, decided, lanes, queue_up)
     store()
-    _each_bit(text, decided, lanes, fill)
+    _each_bit(text, ending, lanes, queue_up)
+    _each_bit(text, text.make(f"or {mask} {decided}, {ending}"), lanes, fill)
     size = text.make(f"load i64, ptr {queued}")
     enough = text.make(f"icmp sge i64 {size}, {lanes}")
     text.say(f"br i1 {enough}, label %{full}, label %{head}")
@@ -386,7 +389,11 @@ def _each_bit(text, bits, lanes, action):
 
 
 def _block(text, lists, slots, lanes):
-    """32 steps of the lanes in the slots: who may have stopped, as bits, and how to store all."""
+    """32 steps of the lanes in the slots.
+
+    Returns which may have stopped, from where their block began; which have less than a block to
+    go from where it ended; and how to store all.
+    """
     turns = lists.observe is not None and has_loops(lists.observe)
     # a loop within an observer would wait for one register of lanes at a time
     width = lanes if turns else lanes_together(lists.step, lanes, lists.dtypes[0])
@@ -420,7 +427,8 @@ def _block(text, lists, slots, lanes):
                 _see(text, lists, places, hyper, taken, "splat (i1 true)", width)
 
     llvm.counted(text, str(BLOCK // lists.chunk), chunk)
-    bits = "0"
+    last = text.make(f"sub {whole} {horizon}, {llvm.splat(BLOCK, 'int32', width)}")
+    bits = ending = "0"
     for first, leaves, places, count in copies:
         after = text.make(f"load {whole}, ptr {count}")
         stops = text.make(f"icmp sgt {whole} {after}, {horizon}")
@@ -431,12 +439,9 @@ def _block(text, lists, slots, lanes):
             near, gone = _look(text, lists, moving, _parts(lists, leaves)[3], width)
             seems = text.make(f"or <{width} x i1> {near}, {gone}")
             stops = text.make(f"or <{width} x i1> {stops}, {seems}")
-        mine = text.make(f"bitcast <{width} x i1> {stops} to i{width}")
-        if width < lanes:
-            mine = text.make(f"zext i{width} {mine} to i{lanes}")
-            mine = text.make(f"shl i{lanes} {mine}, {first}")
-            mine = text.make(f"or i{lanes} {bits}, {mine}")
-        bits = mine
+        bits = _with_bits(text, bits, stops, first, width, lanes)
+        ends = text.make(f"icmp sgt {whole} {after}, {last}")
+        ending = _with_bits(text, ending, ends, first, width, lanes)
 
     def store():
         for first, _, places, count in copies:
@@ -446,7 +451,17 @@ def _block(text, lists, slots, lanes):
             value = text.make(f"load {whole}, ptr {count}")
             llvm.store_lanes(text, "int32", width, value, at(text, "int32", slots[1], str(first)))
 
-    return bits, store
+    return bits, ending, store
+
+
+def _with_bits(text, bits, truths, first, width, lanes):
+    """The bits of all lanes with those of some from the first on."""
+    mine = text.make(f"bitcast <{width} x i1> {truths} to i{width}")
+    if width == lanes:
+        return mine
+    mine = text.make(f"zext i{width} {mine} to i{lanes}")
+    mine = text.make(f"shl i{lanes} {mine}, {first}")
+    return text.make(f"or i{lanes} {bits}, {mine}")
 
 
 def _unheeded(lists, lanes):
