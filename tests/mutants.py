@@ -722,8 +722,42 @@ MUTANTS = (
     ),
     # curvature ------------------------------------------------------------------------------------
     Mutant(
-        "rotation_angle", "curvature/symmetric.py", "+ 4 * off * off)", "+ 2 * off * off)",
+        "rotation_angle", "curvature/rotations.py", "+ 4 * off * off)", "+ 2 * off * off)",
         ("power_iteration_finds_the_largest_modulus",), ("tests/test_curvature.py",),
+    ),
+    Mutant(
+        "polar_factor_unturned", "curvature/rotations.py",
+        "    return _shaped(left @ right.T, leaf)\n\n\n@polar",
+        "    return _shaped(left, leaf)\n\n\n@polar",
+        ("spectral_descent_of_singular_values",), ("tests/test_decompositions.py",),
+    ),
+    Mutant(
+        "polar_factor_of_rounding", "curvature/rotations.py",
+        "len(matrix) * jnp.finfo(values.dtype).eps", "1e-9 * jnp.finfo(values.dtype).eps", (),
+        ("tests/test_decompositions.py",),
+    ),
+    Mutant(
+        "reflection_to_the_wrong_side", "curvature/tridiagonal.py",
+        "row = jnp.where(places > index, matrix[index], 0)",
+        "row = jnp.where(places >= index, matrix[index], 0)",
+        ("power_iteration_finds_the_largest_modulus",), ("tests/test_decompositions.py",),
+    ),
+    Mutant(
+        "bisection_of_the_second", "curvature/tridiagonal.py",
+        "positive & (pivot > 0)", "positive | (pivot > 0)", (), ("tests/test_decompositions.py",),
+    ),
+    Mutant(
+        "muon_without_look_ahead", "rules/matrices.py",
+        "ahead = {n: slope[n] + beta * gathered[n] for n in names}",
+        "ahead = {n: gathered[n] for n in names}", ("muon_of_singular_values",),
+    ),
+    Mutant(
+        "shampoo_root", "rules/matrices.py", "slope[n], -0.25)", "slope[n], -0.5)",
+        ("shampoo_is_adagrad_of_singular_values",),
+    ),
+    Mutant(
+        "shampoo_forgets_one_side", "rules/matrices.py", "right + matrix.T @ matrix",
+        "matrix.T @ matrix", ("shampoo_is_adagrad_of_singular_values",),
     ),
     Mutant(
         "extremes_swapped", "curvature/symmetric.py",

@@ -6,7 +6,8 @@ returns that one. Four ways to it share one meaning:
 
 - a closed form, where the objective has one;
 - `exact` builds the Hessian. Small ones are diagonalised by Jacobi rotations over all lanes, which
-  costs as much as some tens of gradient steps; `eigvalsh`, one lane at a time, costs thousands.
+  costs as much as some tens of gradient steps; `eigvalsh`, one lane at a time, costs thousands. Of
+  larger ones the extremes come from a tridiagonal matrix, by bisection.
 - `lanczos` builds a Krylov space from products of the Hessian with vectors, for large models.
 - `power` needs such products and no space. It measures the spectral radius first and shifts the
   spectrum by it, so that the largest eigenvalue is the largest in modulus too.

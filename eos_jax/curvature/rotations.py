@@ -124,8 +124,10 @@ def _singular(leaf):
     """U, S, V of a parameter, upright; values that are rounding are 0, and so is U there."""
     matrix = _upright(leaf)
     if matrix.shape[1] > MOST_WRITTEN_OUT:
-        left, values, right = jnp.linalg.svd(matrix, full_matrices=False)
-        kept = _beyond_rounding(values, matrix)
+        finite = jnp.isfinite(jnp.sum(matrix))
+        # LAPACK may look for the singular values of what is not finite for ever
+        left, values, right = jnp.linalg.svd(jnp.where(finite, matrix, 0), full_matrices=False)
+        kept = jnp.where(finite, _beyond_rounding(values, matrix), jnp.nan)
         return left * kept, values * kept, right.T
     size = jnp.max(jnp.abs(matrix))
     unit = matrix / jnp.where(size > 0, size, 1)  # its squares neither overflow nor underflow

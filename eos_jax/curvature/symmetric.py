@@ -1,9 +1,8 @@
 """Eigenvalues of symmetric matrices and operators, in JAX, for one matrix at a time under `vmap`.
 
-Small matrices are diagonalised by Jacobi rotations; operators by power iteration or in Krylov
-spaces, where a value counts only with its residual below a tolerance. No LAPACK inside: two
-programs that run side by side on a CPU and both call its batched routines wait for each other's
-threads for ever (jaxlib 0.10.1), and sweeps run programs side by side.
+Matrices of up to six coordinates are diagonalised by rotations; of larger ones the extremes are
+found by reflections and bisection, all vectors by rotations. Operators go to power iteration or
+Krylov spaces, where a value counts only with its residual below a tolerance.
 """
 
 import functools
@@ -17,7 +16,7 @@ from eos_jax.curvature.rotations import MOST_WRITTEN_OUT, axes_of, diagonal_of
 from eos_jax.curvature.tridiagonal import extremes_of, top_vector_of, tridiagonal_of
 
 MOST_JACOBI = 64
-"""Coordinates up to which Jacobi rotations diagonalise a Hessian; larger ones go to Lanczos."""
+"""Coordinates up to which a Hessian is built and diagonalised; larger ones go to Lanczos."""
 
 
 class PowerIteration(NamedTuple):
@@ -54,10 +53,10 @@ def residual_tolerance(dtype: Any) -> float:
 
 
 def largest_eigenvalue(matrix: jax.Array) -> jax.Array:
-    """Largest eigenvalue of one symmetric matrix, by whole sweeps of Jacobi rotations if small.
+    """Largest eigenvalue of one symmetric matrix.
 
-    The entries are scalars here, so under `vmap` each becomes one array over lanes. The number of
-    sweeps is fixed: a lane's bits do not depend on its neighbours.
+    By Jacobi rotations of up to six coordinates, else by reflections to a tridiagonal matrix and
+    bisection. The number of turns is fixed: a lane's bits do not depend on its neighbours.
 
     Args:
       matrix: shape (N, N).

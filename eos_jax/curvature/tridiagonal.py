@@ -28,6 +28,9 @@ def tridiagonal_of(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
       [1. 2. 0.] [1.4142 0.    ]
     """
     places = jnp.arange(len(matrix))
+    mantissa, _ = jnp.frexp(jnp.max(jnp.abs(matrix)))
+    # a power of 2, which changes no bit; the squares below neither overflow nor underflow
+    unit = jnp.where(mantissa > 0, jnp.max(jnp.abs(matrix)) / mantissa, 1)
 
     def reflect(index, state):
         matrix, off = state
@@ -45,8 +48,8 @@ def tridiagonal_of(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
         return turned, off.at[index].set(length)
 
     off = jnp.zeros(len(matrix) - 1, matrix.dtype)
-    matrix, off = jax.lax.fori_loop(0, len(matrix) - 2, reflect, (matrix, off))
-    return jnp.diagonal(matrix), off.at[-1].set(matrix[-1, -2])
+    matrix, off = jax.lax.fori_loop(0, len(matrix) - 2, reflect, (matrix / unit, off))
+    return unit * jnp.diagonal(matrix), unit * off.at[-1].set(matrix[-1, -2])
 
 
 def extremes_of(diagonal: jax.Array, off: jax.Array) -> tuple[jax.Array, jax.Array]:

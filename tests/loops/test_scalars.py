@@ -17,7 +17,7 @@ from eos_jax.loops import elementary, llvm, registers
 from eos_jax.loops.interpreter import interpret
 from eos_jax.loops.meaning import fused_multiply_add
 from eos_jax.loops.primitives import as_scalars
-from eos_jax.loops.scalars import NotScalars, longest_chain
+from eos_jax.loops.scalars import NotScalars, longest_chain, work_of
 from eos_jax.simulate import step_as_scalars
 
 PAPER = eos.objectives.scalar_product((2, 2))
@@ -52,6 +52,17 @@ def test_a_product_that_two_read_is_rounded_before_it_is_added():
 def test_the_longest_chain_is_that_of_dependent_operations():
     assert longest_chain(double(lambda x: jnp.sqrt(jnp.sqrt(x)))) == 2
     assert longest_chain(double(lambda x, y: jnp.sqrt(x) * jnp.sqrt(y), 2)) == 2
+
+
+def test_a_loop_counts_as_often_as_it_turns():
+    def turns(count):
+        turn = lambda _, pair: (jnp.sqrt(jnp.sqrt(pair[0])), jnp.sqrt(pair[1]))  # noqa: E731
+        return double(lambda x, y: jax.lax.fori_loop(0, count, turn, (x, y)), 2)
+
+    five, ten = turns(5), turns(10)
+    (body,) = (o.detail[1] for o in five.operations if o.name == "repeat")
+    assert longest_chain(ten) - longest_chain(five) == 5 * longest_chain(body) >= 5 * 2
+    assert work_of(ten) - work_of(five) == 5 * work_of(body) >= 5 * 3
 
 
 @pytest.mark.parametrize(
@@ -193,6 +204,20 @@ def test_elementary_functions_at_the_ends_of_the_line(name, dtype):
     np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps)
     exact_zero = wanted == 0
     assert np.array_equal(np.signbit(found[exact_zero]), np.signbit(wanted[exact_zero]))
+
+
+@PRECISIONS
+@pytest.mark.parametrize("exponent", [0.25, -0.25, 0.5, -1.5, 0.75, 2.25, -6.75, 3.0, -4.0])
+def test_powers_of_quarters_are_made_of_roots(exponent, dtype, rng):
+    points = np.exp(rng.uniform(-6, 6, 200)).astype(dtype)
+    with jax.enable_x64(dtype == "float64"):
+        found = as_scalars(lambda x: x**exponent, points[0])
+    assert not {"floor", "bits"} & set(names(found))
+    (values,) = interpret(found, points)
+    assert values.dtype == dtype
+    wanted = points.astype(np.longdouble) ** exponent
+    # each root, product and quotient rounds once
+    assert np.abs(values / wanted - 1).max() <= 6 * np.finfo(dtype).eps
 
 
 @PRECISIONS

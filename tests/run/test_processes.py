@@ -54,13 +54,14 @@ def test_sweeps_in_threads_give_what_they_give_alone(engine):
 
 SPECTRAL = """
 import numpy as np, eos_jax as eos, jax
-net = eos.objectives.deep_linear_network((3, 3, 3), singular_values=(2.0, 1.0, 0.5))
+net = eos.objectives.deep_linear_network((7, 7, 7), np.linspace(2.0, 0.5, 7))
 random = np.random.default_rng(0)
 start = {n: random.normal(size=s) / 2 for n, s in zip(net.parameters, net.shapes)}
 axes = {**start, "eta": np.geomspace(1e-3, 0.1, 512)}
 rule = eos.rules.steepest_descent(norm="spectral")
 devices = jax.local_devices() * 2
-print(eos.sweep(net, axes, 64, rule=rule, tile=64, sharpness=None, devices=devices).sizes["eta"])
+settings = dict(rule=rule, tile=64, sharpness=None, stop=None, devices=devices)
+print(eos.sweep(net, axes, 64, **settings).sizes["eta"])
 """
 
 
