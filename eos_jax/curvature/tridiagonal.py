@@ -104,7 +104,7 @@ def top_vector_of(diagonal: jax.Array, off: jax.Array) -> jax.Array:
         pivot = shift - value - left * left / pivot
         return pivot, pivot
 
-    _, pivots = jax.lax.scan(eliminate, jnp.ones_like(shift), (diagonal, beside), unroll=4)
+    _, pivots = jax.lax.scan(eliminate, jnp.ones_like(shift), (diagonal, beside))
     pivots = jnp.maximum(pivots, precision.eps)
     ratios = beside[1:] / pivots[:-1]
     zero = jnp.zeros(1, dtype)
@@ -120,16 +120,9 @@ def top_vector_of(diagonal: jax.Array, off: jax.Array) -> jax.Array:
             last = value / pivot + ratio * last
             return last, last
 
-        _, vector = jax.lax.scan(
-            forward, zero[0], (vector, jnp.concatenate([zero, ratios])), unroll=4
-        )
-        _, vector = jax.lax.scan(
-            backward,
-            zero[0],
-            (vector, pivots, jnp.concatenate([ratios, zero])),
-            reverse=True,
-            unroll=4,
-        )
+        _, vector = jax.lax.scan(forward, zero[0], (vector, jnp.concatenate([zero, ratios])))
+        entries = vector, pivots, jnp.concatenate([ratios, zero])
+        _, vector = jax.lax.scan(backward, zero[0], entries, reverse=True)
         return vector / jnp.max(jnp.abs(vector))
 
     # nothing of the rows of zeros behind a complete space
