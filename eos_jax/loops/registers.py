@@ -7,6 +7,7 @@ all the while.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,17 +33,21 @@ def lanes_together(scalars: Scalars, lanes: int, dtype: str) -> int:
     """Of so many lanes in flight, how many go through a step side by side.
 
     A register of them, one after the other, so that few values wait and all stay in registers;
-    but all of them where a long chain of operations is what a step or a loop in it waits for: the
-    processor does not look that far ahead for the next register. A step that has enough to do
-    beside its chain, such as products of matrices, waits for nothing.
+    but as many as hide each other's latency where a long chain of operations is what a step or a
+    loop in it waits for: the processor does not look that far ahead for the next register. A step
+    that has enough to do beside its chain, such as products of matrices, waits for nothing.
     """
-    return lanes if _waits(scalars) else min(lanes, llvm.register_file()[1] // llvm.size_of(dtype))
+    together = _registers_that_hide(scalars) * llvm.register_file()[1] // llvm.size_of(dtype)
+    return min(lanes, together)
 
 
-def _waits(scalars, turns=1):
-    chain, work = turns * longest_chain(scalars), turns * work_of(scalars)
-    inside = (held for operation in scalars.operations for held in held_by(operation))
-    return _LONG_CHAIN < chain > work / _WIDE or any(_waits(part, n) for n, part in inside)
+def _registers_that_hide(scalars, turns=1):
+    """A power of 2: of how many registers the operations keep the processor busy."""
+    chain = turns * longest_chain(scalars)
+    waits = _WIDE * chain / max(1, turns * work_of(scalars)) if chain > _LONG_CHAIN else 1
+    loops = (held for operation in scalars.operations for held in held_by(operation))
+    inside = (_registers_that_hide(part, n) for n, part in loops)
+    return max(1 << math.ceil(math.log2(max(1, waits))), *inside, 1)
 
 
 def dtypes_of(scalars: Scalars) -> tuple[list[str], list[str]]:

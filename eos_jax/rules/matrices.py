@@ -126,9 +126,13 @@ def _orthogonal(leaf, steps):
     x = matrix / (size + 1e-7)
     x = x.T if x.shape[0] > x.shape[1] else x
     a, b, c = _QUINTIC
-    for _ in range(steps):
+
+    def closer(_, x):
         square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
+        return a * x + (b * square + c * square @ square) @ x
+
+    # a loop keeps the list of a small matrix short; one row is short anyway
+    x = jax.lax.fori_loop(0, steps, closer, x, unroll=x.shape[0] == 1)
     x = x.T if matrix.shape[0] > matrix.shape[1] else x
     return x.reshape(leaf.shape)
 
