@@ -307,7 +307,7 @@ def verify(store: Annotated[str, tyro.conf.Positional]) -> None:
     Args:
         store: a result of `eos-jax sweep`.
     """
-    from eos_jax.results.store import damaged
+    from eos_jax.results.verify import damaged
 
     found = damaged(store)
     for line in found:
