@@ -24,8 +24,9 @@ from eos_jax.plots.axes import (
     thinned,
 )
 from eos_jax.plots.base import register
-from eos_jax.plots.edge import band_label, has_threshold, judged
+from eos_jax.plots.edge import band_label, has_threshold
 from eos_jax.plots.style import BAND, POINTS, colours
+from eos_jax.results.labels import judged
 
 LEGEND = 8
 """Entries of a legend at most; more colours are told by a colour bar."""

@@ -89,6 +89,11 @@ def to_dataset(plan: Layout, values: Mapping[str, np.ndarray]) -> xr.Dataset:
     )
 
 
+def judged(dataset: xr.Dataset) -> str:
+    """The variable that the rule compares with its threshold: the sharpness, or a curvature."""
+    return "curvature" if "curvature" in dataset else "sharpness"
+
+
 def _coordinates(work):
     """Starts and hyperparameters; those of a parameter that is no scalar are called `x_start`."""
     coords = {}
