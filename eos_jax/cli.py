@@ -390,7 +390,7 @@ def main(arguments: list[str] | None = None) -> None:
     except TilesFailed as error:
         _say(str(error))
         raise SystemExit(1) from None
-    except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, MemoryError, ImportError) as error:
         _say(str(error) or type(error).__name__)
         raise SystemExit(2) from None
 

@@ -37,7 +37,7 @@ def solver() -> Any:
     try:
         import diffrax
     except ImportError:
-        raise ImportError("Flows need diffrax: python -m pip install 'eos_jax[flow]'.") from None
+        raise ImportError("Flows need diffrax: install eos_jax[flow].") from None
     return diffrax
 
 
