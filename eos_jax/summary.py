@@ -32,12 +32,10 @@ def summary(dataset: xr.Dataset, store: str | None = None) -> list[str]:
       >>> import eos_jax as eos
       >>> obj = eos.objectives.scalar_product((2, 2))
       >>> ds = eos.sweep(obj, {"x": [2.0, 7.0], "y": 0.4, "eta": 0.2}, 100)
-      >>> print("\n".join(summary(ds)))
+      >>> print("\n".join(summary(ds)[:3]))
       rule: gradient_descent
       converged               1 lanes   50.00%
       diverged                1 lanes   50.00%
-      sharpness of converged lanes: 9.043506 to 9.043506, median 9.043506
-      stability threshold of the rule: 10.000000
     """
     from eos_jax.results.store import rows_written  # imports Zarr
 

@@ -165,7 +165,7 @@ def orbits(
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], Any] | None = None,
 ) -> xr.Dataset:
     """Whole orbits, step by step: every point, its loss, its sharpness and the threshold.
 

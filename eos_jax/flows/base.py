@@ -124,15 +124,6 @@ def first_copies(objective: Objective, vector: jax.Array) -> dict[str, jax.Array
     return parts
 
 
-def inner(objective: Objective, first: Mapping[str, Any], second: Mapping[str, Any]) -> jax.Array:
-    """Inner product over the full space of two mappings like the parameters."""
-    products = [
-        copies * jnp.sum(first[name] * second[name])
-        for name, copies in zip(objective.parameters, objective.copies)
-    ]
-    return jnp.sum(jnp.stack(products))
-
-
 class Spectrum(NamedTuple):
     """What flows need of the Hessian at a point.
 
