@@ -73,7 +73,7 @@ def as_measure(measure: Measure | str) -> Measure:
     def parameter(sample: Sample) -> jax.Array:
         if measure not in sample.params:
             raise ValueError(
-                f"A measure must be one of {', '.join(registry)} or a parameter of "
+                f"Argument `measure` must be one of {', '.join(registry)} or a parameter of "
                 f"{sample.objective.name} ({', '.join(sample.params)}), but got {measure!r}."
             )
         return sample.params[measure]

@@ -220,8 +220,8 @@ def select(
     for dim in [*sel, *isel]:
         if dim not in known:
             raise ValueError(
-                f"No dimension `{dim}` to select along; there are "
-                f"{', '.join(map(str, known)) or 'none'}."
+                "Arguments `sel` and `isel` must name dimensions among "
+                f"{', '.join(map(str, known)) or 'none'}, but got `{dim}`."
             )
     places = {dim: _places(dataset[dim].values, wanted, dim) for dim, wanted in sel.items()}
     for dim, wanted in isel.items():

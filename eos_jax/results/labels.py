@@ -48,7 +48,8 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
     for name, result in results.items():
         if name in coords:
             raise ValueError(
-                f"A result cannot be called `{name}`, as an axis is; name the observer."
+                f"Argument `observe` must give results names that no axis has, but got `{name}`; "
+                "name the observer."
             )
         rest = len(result.shape) - len(result.label.dims)
         own = (*result.label.dims, *(f"{_stem(name)}_{i}" for i in range(rest)))

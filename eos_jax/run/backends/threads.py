@@ -20,7 +20,7 @@ class _Cancelled(BaseException):
 def threads(option: str = "") -> Backend:
     """The default: nothing to start, nothing to say."""
     if option:
-        raise ValueError(f"Argument `backend`: threads take no option, but got {option!r}.")
+        raise ValueError(f"Argument `backend` must give threads no option, but got {option!r}.")
     return Backend(run)
 
 
