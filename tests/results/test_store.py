@@ -252,6 +252,18 @@ def test_damaged_coordinates_are_found(name, copy):
     assert verify.damaged(copy) == []
 
 
+@pytest.mark.parametrize("name", ["x", "eta"])
+def test_lost_coordinates_are_found(name, copy):
+    """They would read as zeros, which are labels like any other."""
+    (chunk,) = [p for p in (copy / name).rglob("c*") if p.is_file()] or chunks(copy, name)
+    sound = chunk.read_bytes()
+    chunk.unlink()
+    assert verify.damaged(copy) == [f"{name}: a chunk is missing"]
+    write(copy)
+    assert chunk.read_bytes() == sound
+    assert verify.damaged(copy) == []
+
+
 # Another configuration (R8) ----------------------------------------------------------------------
 
 
