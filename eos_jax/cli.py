@@ -237,7 +237,7 @@ def reproduce(
     Args:
         names: figures and claims by name, or all (the default), figures, claims.
         out: folder for pictures, data, report.html and report.md.
-        quick: small grids and short runs: under two minutes in all.
+        quick: small grids and short runs: two or three minutes in all.
         cifar10: folder with CIFAR-10's data_batch_*.bin, for networks to train on instead of the
             digits of scikit-learn.
         list_names: list all figures and claims, and do nothing else.
