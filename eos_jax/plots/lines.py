@@ -58,6 +58,9 @@ def curves(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if the dataset has no such variable or dimension, or the variable more than two.
     """
     variable = one_of(dataset, variable, "curves")
     data = thinned(dataset, [n for n in (variable, "outcome") if n in dataset])

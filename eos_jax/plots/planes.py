@@ -61,6 +61,9 @@ def exponent_map(
     Returns:
       The axes.
 
+    Raises:
+      ValueError: if limits do not lie on either side of 0.
+
     Source: Markus and Hess 1989, "Lyapunov exponents of the logistic map with periodic forcing".
     """
     lanes = set(lane_dims(dataset))

@@ -142,6 +142,9 @@ def trace(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if the variable is not one number for each step.
     """
     variable = one_of(dataset, variable, "trace")
     if set(dataset[variable].dims) - set(lane_dims(dataset)) != {"step"}:
