@@ -419,16 +419,14 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="full", help="toy is for correctness only")
     parser.add_argument("--quick", action="store_const", const="quick", dest="size")
-    parser.add_argument(
-        "--rows", "--only", dest="only", nargs="+", choices=TARGETS, default=list(TARGETS)
-    )
+    parser.add_argument("--rows", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--against", type=Path, help="P12: such a file, of another jax")
     options = parser.parse_args(arguments)
     report = Report()
     for key, value in machine().items():
         report.say(f"{key}: {value}")
-    for target in options.only:
+    for target in options.rows:
         TARGETS[target](report, {**SIZES[options.size], "against": options.against})
     if options.json:
         options.json.write_text(json.dumps({**machine(), "rows": report.rows}, indent=1))

@@ -8,8 +8,8 @@ from eos_jax.paper.claims import claims
 
 HERE = Path(__file__).parent
 
-ROOMS = ("", "objectives", "rules", "observers", "measures", "curvature", "analysis", "theory",
-         "plots", "paper.claims", "explorer")  # fmt: skip
+ROOMS = ("", "objectives", "rules", "flows", "observers", "measures", "curvature", "analysis",
+         "theory", "plots", "paper.claims", "explorer")  # fmt: skip
 """Modules whose public names are the reference; those of a module are in its `__all__`."""
 
 

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def is_count(value: Any, least: int = 1) -> bool:
+    """Whether a value is an integer of at least `least`; truth is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
+
+
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Raise unless the value is an integer of at least `least`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+    if not is_count(value, least):
         kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
         raise ValueError(f"Argument `{name}` must be {kind}, but got {value!r}.")
 
@@ -29,9 +34,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
 
 def check_sizes(sizes: Any, least: int = 2) -> None:
     """Raise unless `sizes` is a sequence of at least `least` positive integers."""
-    whole = isinstance(sizes, tuple | list) and all(
-        isinstance(n, numbers.Integral) and not isinstance(n, bool) and n > 0 for n in sizes
-    )
+    whole = isinstance(sizes, tuple | list) and all(map(is_count, sizes))
     if not whole or len(sizes) < least:
         raise ValueError(
             f"Argument `sizes` must be at least {least} positive integers, from the input to the "

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import numpy as np
@@ -93,10 +93,11 @@ EXAMPLES = Path(__file__).parent / "configs"
 
 _BYTES_OF_VALUE = 40  # of an axis: itself, its labels, and copies on their way to a store
 
-_CHOICES = {"spacing": ("linear", "log"), "combine": ("product", "zip"),
-            "dtype": ("float64", "float32"),
-            "sharpness": ("auto", "exact", "power", "lanczos", "false"),
-            "engine": ("auto", "registers", "plain")}  # fmt: skip
+_TYPES = {
+    field.name: field.type
+    for table in (Configuration, Range)
+    for field in msgspec.structs.fields(table)
+}
 
 
 def load(path: str | PathLike, changes: Sequence[str] = ()) -> Configuration:
@@ -212,8 +213,15 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
     if not key:
         return f"{message}."
     if message.startswith("Invalid enum value"):
-        message = f"must be one of {', '.join(_CHOICES[path[-1]])}"
+        message = f"must be one of {', '.join(_choices(_TYPES[path[-1]]))}"
     return f"key `{key}` = {value!r}: {message}."
+
+
+def _choices(hint: Any) -> list[str]:
+    """The values that a type of literal ones has, as TOML writes them."""
+    if get_origin(hint) is Literal:
+        return [str(value).lower() for value in get_args(hint)]
+    return [value for part in get_args(hint) for value in _choices(part)]
 
 
 def _fits_axis(value) -> bool:

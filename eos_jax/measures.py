@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from eos_jax import curvature as _curvature
 from eos_jax.checks import check_choice
 from eos_jax.curvature import norm_balls as _norm_balls
-from eos_jax.objectives.base import lift, loss_of_first_copies
+from eos_jax.objectives.base import inner, lift, loss_of_first_copies
 from eos_jax.objectives.samples import draw_batch, of_batch
 from eos_jax.sample import Measure, Sample
 
@@ -73,7 +73,7 @@ def as_measure(measure: Measure | str) -> Measure:
     def parameter(sample: Sample) -> jax.Array:
         if measure not in sample.params:
             raise ValueError(
-                f"A measure must be one of {', '.join(registry)} or a parameter of "
+                f"Argument `measure` must be one of {', '.join(registry)} or a parameter of "
                 f"{sample.objective.name} ({', '.join(sample.params)}), but got {measure!r}."
             )
         return sample.params[measure]
@@ -127,21 +127,13 @@ def gradient_norm(sample: Sample) -> jax.Array:
     """The Euclidean norm of the full-space gradient."""
     objective = sample.objective
     slopes = jax.grad(loss_of_first_copies(objective, sample.params))(dict(sample.params))
-    squares = (
-        copies * jnp.sum(slopes[name] ** 2)
-        for name, copies in zip(objective.parameters, objective.copies)
-    )
-    return jnp.sqrt(sum(squares))
+    return jnp.sqrt(inner(objective, slopes, slopes))
 
 
 @register("norm of the full-space point")
 def parameter_norm(sample: Sample) -> jax.Array:
     """The Euclidean norm of the full-space point."""
-    squares = (
-        copies * jnp.sum(sample.params[name] ** 2)
-        for name, copies in zip(sample.objective.parameters, sample.objective.copies)
-    )
-    return jnp.sqrt(sum(squares))
+    return jnp.sqrt(inner(sample.objective, sample.params, sample.params))
 
 
 @register("step", "steps")

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eos_jax.checks import check_count
-from eos_jax.objectives.base import Objective, Parameters, lift, loss_of_first_copies
+from eos_jax.objectives.base import Objective, Parameters, inner, lift, loss_of_first_copies
 
 
 class Outcome(IntEnum):
@@ -105,7 +105,7 @@ def default_tolerance(dtype: Any) -> float:
 
 
 def checked(stop: Stop, dtype: Any) -> Stop:
-    """The rule with its tolerance filled in; raises on values that cannot be meant."""
+    """The stop with its tolerance filled in; raises on values that cannot be meant."""
     tolerance = default_tolerance(dtype) if stop.tolerance is None else stop.tolerance
     for name, value in (("tolerance", tolerance), ("escape", stop.escape)):
         if not (math.isfinite(value) and value > 0):
@@ -189,8 +189,4 @@ def stationary(
 
 def _size(objective, params):
     """Euclidean norm in the full space, where copies count."""
-    squares = (
-        copies * jnp.sum(params[name] ** 2)
-        for name, copies in zip(objective.parameters, objective.copies)
-    )
-    return jnp.sqrt(functools.reduce(jnp.add, squares))
+    return jnp.sqrt(inner(objective, params, params))

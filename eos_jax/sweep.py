@@ -165,7 +165,7 @@ def orbits(
     force: bool = False,
     tile: int | None = None,
     devices: Sequence[jax.Device] | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], Any] | None = None,
 ) -> xr.Dataset:
     """Whole orbits, step by step: every point, its loss, its sharpness and the threshold.
 
@@ -359,7 +359,9 @@ def _check_names(job) -> None:
              *(f"{name}_final" for name in objective.parameters)}  # fmt: skip
     for name, _ in job.observers:
         if name in taken:
-            raise ValueError(f"An observer cannot be named `{name}`, a name that results use.")
+            raise ValueError(
+                f"Argument `observe` must give names that results do not have, but got `{name}`."
+            )
     if job.keep is not None:
         everything = {*results_of(job._replace(keep=None)), "outcome"}
         unknown = [name for name in job.keep if name not in everything]

@@ -29,11 +29,12 @@ UNSAID = (
     "run/",
     "explorer/",
     "loops/draws.py",
+    "cli.py",
     "config.py",
     "signals.py",
     "colours.py",
 )
-"""Rooms of stores, processes, pages and draws: an error there no claim of mathematics knows."""
+"""Rooms of stores, processes, pages, draws and the command: there no claim speaks."""
 
 
 class Mutant(NamedTuple):
@@ -154,8 +155,8 @@ def table(found: dict[str, str]) -> str:
         "",
         "Each row is one error put into a copy of the package by `make mutants`. Claims run first, "
         "in quick mode: those most likely to notice, then all; then the tests named for the error. "
-        "The first to fail is given. Of stores, processes and the explorer no claim speaks: there "
-        "the tests alone are asked.",
+        "The first to fail is given. Of stores, processes, the explorer and the command no claim "
+        "speaks: there the tests alone are asked.",
         "",
         f"{len(found)} errors, {len(found) - len(ran) - len(beside)} not run. Of {len(ran)} in "
         f"what claims speak of, {by_claim} were noticed by a claim "
@@ -709,12 +710,8 @@ MUTANTS = (
         "place = sample.index - (samples - length) + 1", ("orbit_of_figure_2a_by_a_plain_loop",),
     ),
     Mutant(
-        "gradient_norm_copies", "measures.py", "copies * jnp.sum(slopes[name] ** 2)",
-        "jnp.sum(slopes[name] ** 2)", ("orbit_of_figure_2a_by_a_plain_loop",),
-    ),
-    Mutant(
-        "parameter_norm_copies", "measures.py", "copies * jnp.sum(sample.params[name] ** 2)",
-        "jnp.sum(sample.params[name] ** 2)", ("orbit_of_figure_2a_by_a_plain_loop",),
+        "inner_copies", "objectives/base.py", "copies * jnp.sum(first[name] * second[name])",
+        "jnp.sum(first[name] * second[name])", ("orbit_of_figure_2a_by_a_plain_loop",),
     ),
     Mutant(
         "excess_reversed", "measures.py", "return curvature(sample) - threshold(sample)",
@@ -854,6 +851,23 @@ MUTANTS = (
     Mutant(
         "outcome_first", "results/store.py", "key=lambda name: name == \"outcome\"",
         "key=lambda name: name != \"outcome\"", (), ("tests/results/test_faults.py",),
+    ),
+    Mutant(
+        "a_missing_chunk_is_sound", "results/verify.py", "    if missing:\n", "    if False:\n", (),
+        ("tests/results/test_store.py",),
+    ),
+    Mutant(
+        "damaged_tiles_stay_done", "results/verify.py", "        if errors:\n",
+        "        if False:\n", (), ("tests/results/test_store.py",),
+    ),
+    Mutant(
+        "a_lost_chunk_is_no_damage", "results/verify.py",
+        "    if done and np.any(", "    if False and np.any(", (), ("tests/results/test_store.py",),
+    ),
+    Mutant(
+        "a_missing_package_is_a_traceback", "cli.py",
+        "except (ValueError, OSError, MemoryError, ImportError)",
+        "except (ValueError, OSError, MemoryError)", (), ("tests/test_cli.py",),
     ),
     Mutant(
         "shards_overlap", "run/backends/shard.py", "numbers % count == index",

@@ -44,7 +44,7 @@ def test_all_programs_end_at_the_same_points(model, dtype):
 )
 def test_one_command_prints_every_ratio(only, targets, capsys, tmp_path):
     rows = benchmark.main(
-        ["--size", "toy", "--only", *only, "--json", str(tmp_path / "results.json")]
+        ["--size", "toy", "--rows", *only, "--json", str(tmp_path / "results.json")]
     )
     assert {row["target"] for row in rows} >= targets
     assert all(row["value"] > 0 or not shutil.which("cc") for row in rows)

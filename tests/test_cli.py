@@ -484,6 +484,14 @@ def test_an_unreadable_file(config, tmp_path, refused, monkeypatch):
     assert "config.toml" in line and "Permission denied" in line
 
 
+def test_a_package_that_is_missing(config, tmp_path, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    network = 'name = "fully_connected"\nsizes = [64, 1]'
+    config.write_text(GOOD.replace('name = "scalar_product"\nmultiplicities = [2, 2]', network))
+    line = refused("sweep", config, "--out", tmp_path / "out")
+    assert "scikit-learn" in line and "eos_jax[nets]" in line
+
+
 @pytest.mark.parametrize(
     ("content", "place", "words"),
     [

@@ -16,7 +16,7 @@ ROOMS = (
     "colours",
     "returns", "simulate", "run", "results", "sweep",
     "",  # the package itself: what users see of the rooms above
-    "analysis", "theory", "plots", "paper", "config", "explorer", "cli", "__main__",
+    "analysis", "summary", "theory", "plots", "paper", "config", "explorer", "cli", "__main__",
 )  # fmt: skip
 """From above to below; data walk through them in this order."""
 

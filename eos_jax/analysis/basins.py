@@ -62,8 +62,8 @@ def basin_entropy(labels: Any, box: int = 5) -> Entropy:
     for kind in kinds:
         share = (boxes == kind).sum(axis=(1, 3)) / np.maximum(known, 1)
         entropy -= share * np.log(np.where(share > 0, share, 1))
-    mixed = entropy > 0
-    sums, counts = in_parts(entropy * mixed), in_parts(mixed)
+    several = entropy > 0  # fates in a box
+    sums, counts = in_parts(entropy * several), in_parts(several)
     if counts.sum() == 0:
         return Entropy(0.0, math.nan, math.nan, "no boundary")
     boundary = float(sums.sum() / counts.sum())

@@ -188,7 +188,9 @@ def continuation(
             )
         z, matrix, _length, residual = tools.cycle(point, hyper, period)
         if not (residual < 1e-9 * (1 + jnp.max(jnp.abs(z)))):
-            raise ValueError(f"Argument `start` must be near a cycle of period {period}.")
+            raise ValueError(
+                f"Argument `start` must be near a cycle of period {period}, but none was found."
+            )
         course = _Course(system, tools, free, point, hyper, period, high - low)
         first = _direction(course, z, h)
         if (first[-1] > 0) == backwards:

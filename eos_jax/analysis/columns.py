@@ -13,17 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eos_jax import machine, measures
+from eos_jax import measures
 from eos_jax.analysis.maps import System
 from eos_jax.loops import advance, densities, llvm, registers
 from eos_jax.loops.primitives import as_scalars
 from eos_jax.loops.scalars import NotScalars, Scalars
 from eos_jax.outcomes import ESCAPE, Outcome
 from eos_jax.run import grid as grids
-from eos_jax.run.engine import Choice
+from eos_jax.run.engine import Choice, choose_by
 from eos_jax.run.job import Job, precision
 from eos_jax.sample import Sample
-from eos_jax.simulate import step_as_scalars
+from eos_jax.simulate import shapes_of_lane, step_as_scalars
 
 _VALUES = 2**20
 """Points that are handed to the host at once where XLA runs the orbits."""
@@ -45,18 +45,7 @@ class Work(NamedTuple):
 
 def choice_for(work: Work) -> Choice:
     """Registers where both the step and the measure are lists of scalars on the CPU."""
-    if machine.engine_wanted() == "plain":
-        return Choice("plain", "asked for")
-    platform = jax.local_devices()[0].platform
-    if platform != "cpu":
-        return Choice("plain", f"lanes run on {platform}")
-    try:
-        if not llvm.ready():
-            raise NotScalars(llvm.missing())
-        _lists(work)
-    except NotScalars as reason:
-        return Choice("plain", f"the program has {reason}")
-    return Choice("registers", "the program is a list of scalar operations")
+    return choose_by(lambda: _lists(work), jax.local_devices()[0].platform)
 
 
 def _value(work: Work, params: Any, state: Any, hyper: Any) -> jax.Array:
@@ -68,10 +57,12 @@ def _value(work: Work, params: Any, state: Any, hyper: Any) -> jax.Array:
 @functools.lru_cache(maxsize=64)
 def _lists(work: Work) -> tuple[Scalars, Scalars, Scalars, int]:
     """How a lane begins and steps, which bin it is in, and how many numbers move."""
+    if not llvm.ready():
+        raise NotScalars(llvm.missing())
     objective, rule = work.system
     begin, step = step_as_scalars(objective, rule, work.dtype)
     with jax.enable_x64(work.dtype == "float64"):
-        params, hyper = _like(work)
+        params, hyper = shapes_of_lane(objective, rule, work.dtype)
 
         def place(point, hyper):
             value = _value(work, *point, hyper)
@@ -81,16 +72,6 @@ def _lists(work: Work) -> tuple[Scalars, Scalars, Scalars, int]:
 
         state = jax.eval_shape(functools.partial(rule.init, objective), params, hyper)
         return begin, step, as_scalars(place, (params, state), hyper), len(step.outputs)
-
-
-def _like(work: Work) -> tuple[dict, dict]:
-    objective, rule = work.system
-    params = {
-        n: jax.ShapeDtypeStruct(s, work.dtype)
-        for n, s in zip(objective.parameters, objective.shapes)
-    }
-    kind = {n: jnp.uint32 if n == "seed" else work.dtype for n in rule.hyperparameters}
-    return params, {n: jax.ShapeDtypeStruct((), kind[n]) for n in rule.hyperparameters}
 
 
 def reach(work: Work, job: Job) -> tuple[float, float]:

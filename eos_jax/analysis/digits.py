@@ -223,7 +223,9 @@ def _listed(function: Callable, *examples: Any) -> Scalars:
     try:
         return as_scalars(function, *examples)
     except NotScalars as reason:
-        raise ValueError(f"The step must be a list of arithmetic, but it has {reason}.") from None
+        raise ValueError(
+            f"Argument `system` must have a step of arithmetic, but it has {reason}."
+        ) from None
 
 
 def evaluate(scalars: Scalars, inputs: Sequence[Any], kind: type) -> list[Any]:
@@ -260,7 +262,7 @@ def evaluate(scalars: Scalars, inputs: Sequence[Any], kind: type) -> list[Any]:
         elif name == "sqrt" and hasattr(kind, "sqrt"):
             values.append(arguments[0].sqrt())
         else:
-            raise ValueError(f"The step must be arithmetic, but it has `{name}`.")
+            raise ValueError(f"Argument `scalars` must be arithmetic, but has `{name}`.")
     return [values[place] for place in scalars.outputs]
 
 

@@ -92,6 +92,7 @@ def box_counting(labels: Any, scales: int = 4, finest: int = 8) -> Scaling:
 
 
 def as_plane(labels: Any, scales: int) -> np.ndarray:
+    """The labels as an array; raises ValueError unless they are a plane with room for scales."""
     labels = np.asarray(labels)
     check_count("scales", scales)
     if labels.ndim != 2 or min(labels.shape) < PARTS * 2**scales:

@@ -168,7 +168,7 @@ def _layout(job, work, follow, backwards, engine) -> labels.Layout:
         "outcome": outcome,
     }  # fmt: skip
     if "bin" in plan.coords:
-        raise ValueError("An axis of an orbit diagram cannot be named `bin`.")
+        raise ValueError("Argument `axes` must leave `bin` to the diagram, but got it as a name.")
     coords = {**plan.coords, "bin": middles}
     return labels.Layout(coords, variables, {**attrs, "order": " ".join((*coords, *variables))})
 

@@ -17,6 +17,8 @@ A series is a dict from (power of eta, power of beta) to a Fraction. Derived.
 import functools
 from fractions import Fraction
 
+from eos_jax.checks import check_count
+
 
 def gap_series(terms: int) -> tuple[Fraction, ...]:
     """Coefficients of eta, eta^3, eta^5, ... in 2/eta - S at the end of a long orbit.
@@ -36,8 +38,7 @@ def gap_series(terms: int) -> tuple[Fraction, ...]:
 
     Source: derived.
     """
-    if terms < 1:
-        raise ValueError(f"Argument `terms` must be positive, but got {terms}.")
+    check_count("terms", terms)
     most = 2 * terms + 3
     curve = _curve(2 * terms - 2, most)
     end = {power: value for power, value in curve.items() if power[1] == 0}

@@ -19,6 +19,7 @@ from eos_jax.analysis.maps import as_system
 from eos_jax.checks import check_choice
 from eos_jax.observers import lyapunov
 from eos_jax.outcomes import Stop
+from eos_jax.run.engine import CannotRun
 from eos_jax.run.grid import Along
 
 CHANGES = {
@@ -115,9 +116,7 @@ def trust(
             continue
         try:
             found = others[name]()
-        except ValueError as error:
-            if name != "engine" or "cannot run this" not in str(error):
-                raise
+        except CannotRun:  # there is no other engine for this
             continue
         changed[name] = found.outcome.values != base.outcome.values
     settings = {"by": list(by), "also": list(also), "exponent": exponent}

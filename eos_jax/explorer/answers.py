@@ -20,6 +20,7 @@ from eos_jax.explorer.lines import as_python
 from eos_jax.explorer.messages import arrays_of, as_json, described, packed
 from eos_jax.objectives import Objective
 from eos_jax.outcomes import DESCRIPTIONS, Outcome
+from eos_jax.results.labels import judged
 from eos_jax.run.grid import entry_of
 
 Report = Callable[[float], Any]
@@ -203,7 +204,7 @@ def orbit(context: Context, asked: questions.Orbit, report: Report) -> dict[str,
         "outcome": int(fate.outcome),
         "steps": decided,
         "shown": shown,
-        "judged": "curvature" if "curvature" in whole else "sharpness",
+        "judged": judged(whole),
         "parts": shown > decided and any(not _close(end[n], final[n]) for n in final),
         "fate": {str(n): v.values.tolist() for n, v in fate.data_vars.items() if not v.dims},
         "orbit": {

@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 import xarray as xr
 
+from eos_jax.results.labels import judged
+
 
 def packed(head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     """A header and arrays in one message.
@@ -64,7 +66,7 @@ def described(dataset: xr.Dataset) -> dict[str, Any]:
             for name in dataset.data_vars
             if dataset[name].dims == dataset.outcome.dims
         },
-        "judged": "curvature" if "curvature" in dataset else "sharpness",
+        "judged": judged(dataset),
         **{n: dataset.attrs.get(n) for n in ("engine", "engine_reason", "rule", "rule_remark",
                                              "title", "trust")},
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eos_jax.explorer import questions, views
@@ -11,6 +11,7 @@ from eos_jax.explorer.messages import as_json
 from eos_jax.explorer.server import page
 from eos_jax.explorer.work import PLAIN, QUESTIONS, Left, Work, answered
 from eos_jax.objectives import Objective
+from eos_jax.objectives.own import as_objective
 
 _WIDGET = """
 const style = %(style)s, markup = %(markup)s;
@@ -56,7 +57,7 @@ export default { render };
 
 
 def explore(
-    objective: Objective,
+    objective: Objective | Callable,
     axes: Mapping[str, Any] | None = None,
     steps: int = 10_000,
     rule: Any = None,
@@ -64,7 +65,7 @@ def explore(
     """A map to explore in a notebook: zoom, click a start, see its orbit.
 
     Args:
-      objective: what is descended.
+      objective: what is descended; a function of scalar parameters does as well.
       axes: as in `sweep`, numbers and arrays: arrays of several values become the ranges that the
         map begins with. By default eta is 0.1, scalars are 0.5, and the first two are varied.
       steps: the horizon.
@@ -83,6 +84,7 @@ def explore(
       >>> axes = {"x": np.linspace(3.0, 3.4, 2), "y": np.linspace(0.1, 0.5, 2), "eta": 0.2}
       >>> eos.explore(obj, axes)  # doctest: +SKIP
     """
+    objective = as_objective(objective)
     if axes is None:
         axes = {**questions.starts(objective), "eta": 0.1}
     configuration = views.of_arrays(objective, dict(axes), steps, rule)

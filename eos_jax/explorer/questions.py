@@ -13,6 +13,7 @@ import numpy as np
 
 from eos_jax import config, rules
 from eos_jax.config import Configuration, Range
+from eos_jax.curvature.hessian import coordinates
 from eos_jax.objectives import Objective
 
 PIXELS = 2**20
@@ -230,8 +231,7 @@ def check_settings(where: str, value: Any) -> None:
 
 def check_objective(objective: Objective) -> Objective:
     """The objective; raises ValueError if its full space has too many dimensions."""
-    sizes = (math.prod(shape) for shape in objective.shapes)
-    full = sum(size * copies for size, copies in zip(sizes, objective.copies))
+    full = coordinates(objective)
     if full > DIMENSION:
         raise ValueError(
             f"An objective has at most {DIMENSION} dimensions on this page, but {objective.name} "

@@ -1,7 +1,7 @@
 """Flows that stand for discrete rules, as rules: `orbits` and `sweep` run them beside the others.
 
 One step of a flow goes along it for the time of one step of the rule that it stands for, or of
-`stride` steps. They need diffrax, `python -m pip install 'eos_jax[flow]'`.
+`stride` steps. They need diffrax (extra `flow`).
 """
 
 from eos_jax.flows.central import central_flow

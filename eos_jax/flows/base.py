@@ -37,7 +37,7 @@ def solver() -> Any:
     try:
         import diffrax
     except ImportError:
-        raise ImportError("Flows need diffrax: python -m pip install 'eos_jax[flow]'.") from None
+        raise ImportError("Flows need diffrax: install eos_jax[flow].") from None
     return diffrax
 
 
@@ -122,15 +122,6 @@ def first_copies(objective: Objective, vector: jax.Array) -> dict[str, jax.Array
         parts[name] = vector[place : place + size].reshape(shape)
         place += copies * size
     return parts
-
-
-def inner(objective: Objective, first: Mapping[str, Any], second: Mapping[str, Any]) -> jax.Array:
-    """Inner product over the full space of two mappings like the parameters."""
-    products = [
-        copies * jnp.sum(first[name] * second[name])
-        for name, copies in zip(objective.parameters, objective.copies)
-    ]
-    return jnp.sum(jnp.stack(products))
 
 
 class Spectrum(NamedTuple):

@@ -23,7 +23,9 @@ def central_flow(stride: int = 1, directions: int = 1) -> Rule:
 
     Sigma = U X U^T, the covariance of the oscillation along the top eigenvectors U, is what keeps
     the eigenvalues from rising over 2/eta, and nothing more, t in steps:
-        X >= 0, Y >= 0, <X, Y> = 0,  Y = 2/eta - U^T H U - d/dt (U^T H U), U held,
+
+    X >= 0, Y >= 0, <X, Y> = 0,  Y = 2/eta - U^T H U - d/dt (U^T H U), U held,
+
     matrices, >= 0 in the sense of semidefinite: a complementarity problem. Below the edge X
     vanishes; where an eigenvalue is off the edge it comes back within about a step. With one
     direction X is the variance max(0, 2 (-eta <grad S, grad L> + S - 2/eta)/(eta |grad S|^2)).

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax.curvature import sharpness_at
-from eos_jax.flows.base import flow, inner, solver
-from eos_jax.objectives.base import Objective
+from eos_jax.flows.base import flow, solver
+from eos_jax.objectives.base import Objective, inner
 from eos_jax.rules import Rule
 from eos_jax.rules.base import slopes
 from eos_jax.sample import Sample

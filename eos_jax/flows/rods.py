@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from eos_jax.curvature import sharpness_at
-from eos_jax.flows.base import flow, inner
+from eos_jax.flows.base import flow
+from eos_jax.objectives.base import inner
 from eos_jax.rules import Rule
 from eos_jax.rules.base import slopes
 from eos_jax.rules.descent import descent_threshold

@@ -88,6 +88,31 @@ def lift(objective: Objective, params: Parameters) -> dict[str, tuple]:
     }
 
 
+def inner(objective: Objective, first: Parameters, second: Parameters) -> jax.Array:
+    """Inner product over the full space of two mappings like the parameters: copies count.
+
+    Args:
+      objective: the objective.
+      first: leaves of the objective's shapes.
+      second: likewise.
+
+    Returns:
+      Scalar.
+
+    Example:
+      >>> import eos_jax as eos, jax.numpy as jnp
+      >>> from eos_jax.objectives.base import inner
+      >>> point = {"x": jnp.asarray(1.0), "y": jnp.asarray(2.0)}
+      >>> print(inner(eos.objectives.scalar_product((3, 1)), point, point))  # 3 * 1^2 + 2^2
+      7.0
+    """
+    products = (
+        copies * jnp.sum(first[name] * second[name])
+        for name, copies in zip(objective.parameters, objective.copies)
+    )
+    return functools.reduce(jnp.add, products)
+
+
 def loss_of_first_copies(objective: Objective, params: Parameters) -> Callable:
     """The loss as a function of the first copy of each parameter, the others held at `params`.
 

@@ -87,7 +87,7 @@ def digits(samples: int = 50, classes: Sequence[int] = (0, 1)) -> Data:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(
-            "The data set `digits` needs scikit-learn: pip install 'eos_jax[nets]'."
+            "The data set `digits` needs scikit-learn: install eos_jax[nets]."
         ) from error
     images, labels = load_digits(return_X_y=True)
     chosen = _first_of_each(labels, samples, classes)

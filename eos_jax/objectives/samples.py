@@ -37,7 +37,7 @@ def number_of_samples(objective: Objective) -> int:
     if len(set(rows.values())) != 1:
         found = ", ".join(f"`{name}` {count}" for name, count in rows.items()) or "no data"
         raise ValueError(
-            "Minibatches need an objective whose data have one row for each sample, but "
+            "Argument `objective` must have data with one row for each sample, but "
             f"{objective.name} has {found}."
         )
     return next(iter(rows.values()))
@@ -124,6 +124,6 @@ def _factor(objective: Objective) -> float:
         if abs(ratio / factor - 1) < RESOLUTION:
             return float(factor)
     raise ValueError(
-        "Minibatches need a loss that is the mean or the sum over samples, but that of "
+        "Argument `objective` must be a loss that is the mean or the sum over samples, but that of "
         f"{objective.name} is {ratio:g} times the mean over its {samples} samples."
     )

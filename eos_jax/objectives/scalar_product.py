@@ -5,7 +5,6 @@ product is a balanced tree over interleaved copies, whose equal subtrees the com
 once, and the half square has its residual, exactly, as derivative.
 """
 
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eos_jax.checks import is_count
 from eos_jax.objectives.base import Objective, Parameters, register
 
 MOST_SCALARS = 1024
@@ -104,9 +104,9 @@ def tree_product(factors: Sequence[jax.Array]) -> jax.Array:
 
 def _checked_copies(multiplicities: Any) -> tuple[int, ...]:
     """Copies of each parameter."""
-    free = _is_count(multiplicities)
+    free = is_count(multiplicities)
     copies = (multiplicities,) if free else multiplicities
-    if not isinstance(copies, tuple) or not copies or not all(map(_is_count, copies)):
+    if not isinstance(copies, tuple) or not copies or not all(map(is_count, copies)):
         raise ValueError(
             "Argument `multiplicities` must be a positive integer or a sequence of them, "
             f"but got {multiplicities!r}."
@@ -117,10 +117,6 @@ def _checked_copies(multiplicities: Any) -> tuple[int, ...]:
             f"but got {multiplicities!r}."
         )
     return (1,) * copies[0] if free else copies
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0
 
 
 def _closed_eigenvalues(

@@ -147,7 +147,9 @@ def as_observers(observe: Observer | Mapping[str, Observer] | None) -> dict[str,
                 f"there are {', '.join(sorted(registry))}."
             )
         if name and not name.isidentifier():
-            raise ValueError(f"The name of an observer must be an identifier, but got {name!r}.")
+            raise ValueError(
+                f"Argument `observe` must name observers by identifiers, but got {name!r}."
+            )
     return dict(observe)
 
 

@@ -142,6 +142,21 @@ def set_log_ticks(target: XAxis | YAxis, ratio: float) -> None:
         target.set_minor_formatter(NullFormatter())
 
 
+def mark_lanes(ax: Axes, drawn: Axis, which: np.ndarray, colour: str, label: str) -> None:
+    """Mark lanes along the lower edge of an axes, whatever its scale; none, and no label, if none.
+
+    Args:
+      ax: the axes.
+      drawn: the dimension of its x axis.
+      which: booleans, one for each of its values, in the order drawn.
+      colour: of the marks.
+      label: for the legend.
+    """
+    if which.any():
+        ax.plot(drawn.values[which], np.full(which.sum(), 0.02), "|", ms=6, color=colour,
+                transform=ax.get_xaxis_transform(), label=label)  # fmt: skip
+
+
 def lane_dims(dataset: xr.Dataset) -> tuple[str, ...]:
     """The dimensions of lanes: those of `outcome`, or where there is none of the loss."""
     if "outcome" in dataset:
@@ -220,8 +235,8 @@ def select(
     for dim in [*sel, *isel]:
         if dim not in known:
             raise ValueError(
-                f"No dimension `{dim}` to select along; there are "
-                f"{', '.join(map(str, known)) or 'none'}."
+                "Arguments `sel` and `isel` must name dimensions among "
+                f"{', '.join(map(str, known)) or 'none'}, but got `{dim}`."
             )
     places = {dim: _places(dataset[dim].values, wanted, dim) for dim, wanted in sel.items()}
     for dim, wanted in isel.items():

@@ -72,6 +72,9 @@ def map_and_laws(dataset: xr.Dataset, figure: Figure) -> None:
     Args:
       dataset: of `eos_jax.analysis.boundary`.
       figure: where to draw.
+
+    Raises:
+      ValueError: if the map has not two dimensions.
     """
     if len(lane_dims(dataset)) < 2:
         raise ValueError("A boundary needs two dimensions; draw `scaling` of the whole dataset.")

@@ -38,6 +38,9 @@ def branch(dataset: xr.Dataset, ax: Axes, variable: str = "") -> Axes:
     Returns:
       The axes.
 
+    Raises:
+      ValueError: if the variable is an array.
+
     Source: Kuznetsov 2004, chapter 10.
     """
     free = dataset.attrs["free"]

@@ -16,6 +16,7 @@ from eos_jax.plots.axes import (
     cell_edges,
     heading,
     lane_dims,
+    mark_lanes,
     set_axis,
     thinned,
 )
@@ -99,10 +100,7 @@ def _mark_diverged(ax: Axes, data: xr.Dataset, drawn: Axis) -> None:
     if "outcome" not in data:
         return
     gone = data.outcome.values[drawn.order] == Outcome.DIVERGED
-    if gone.any():
-        ax.plot(drawn.values[gone], np.full(gone.sum(), 0.01), "|", ms=6,
-                color=OUTCOME_COLOURS[Outcome.DIVERGED], transform=ax.get_xaxis_transform(),
-                label="diverged")  # fmt: skip
+    mark_lanes(ax, drawn, gone, OUTCOME_COLOURS[Outcome.DIVERGED], "diverged")
 
 
 __all__ = ["density"]

@@ -4,11 +4,7 @@ import numpy as np
 import xarray as xr
 
 from eos_jax.outcomes import Outcome
-
-
-def judged(dataset: xr.Dataset) -> str:
-    """The variable that the rule compares with its threshold: the sharpness or its own."""
-    return "curvature" if "curvature" in dataset else "sharpness"
+from eos_jax.results.labels import judged
 
 
 def has_threshold(dataset: xr.Dataset) -> bool:

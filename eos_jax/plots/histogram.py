@@ -11,6 +11,7 @@ from eos_jax.plots.base import register
 from eos_jax.plots.lines import say
 from eos_jax.plots.maps import sharpness_map
 from eos_jax.plots.style import BAND, POINTS, Figure, legend_outside, style, subplots
+from eos_jax.results.labels import judged
 
 BINS = 50
 
@@ -44,9 +45,9 @@ def sharpness_histogram(
     near = edges[1:] <= band + 1e-9 * top
     ax.stairs(np.where(near, 0, shares), edges, fill=True, color=POINTS)
     ax.stairs(np.where(near, shares, 0), edges, fill=True, color=BAND)
-    words = f"{threshold_label} - final {edge.judged(dataset)}"
+    words = f"{threshold_label} - final {judged(dataset)}"
     if relative:
-        words = f"1 - final {edge.judged(dataset)} / {threshold_label}"
+        words = f"1 - final {judged(dataset)} / {threshold_label}"
     ax.set(xlabel=words, ylabel="% of converged orbits", xlim=(0, top))
     lines = [heading(dataset), _left_out(gap, top)]
     ax.set_title("\n".join(line for line in lines if line))

@@ -18,14 +18,16 @@ from eos_jax.plots.axes import (
     heading,
     labels_along,
     lane_dims,
+    mark_lanes,
     ordered,
     set_axis,
     set_log_ticks,
     thinned,
 )
 from eos_jax.plots.base import register
-from eos_jax.plots.edge import band_label, has_threshold, judged
+from eos_jax.plots.edge import band_label, has_threshold
 from eos_jax.plots.style import BAND, POINTS, colours
+from eos_jax.results.labels import judged
 
 LEGEND = 8
 """Entries of a legend at most; more colours are told by a colour bar."""
@@ -56,6 +58,9 @@ def curves(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if the dataset has no such variable or dimension, or the variable more than two.
     """
     variable = one_of(dataset, variable, "curves")
     data = thinned(dataset, [n for n in (variable, "outcome") if n in dataset])
@@ -163,11 +168,8 @@ def sharpness_curve(
             ax.fill_between(drawn.values, lower, limit, color=BAND, alpha=0.2, lw=0,
                             label=band_label(band, relative, threshold_label))  # fmt: skip
     for kind in Outcome:
-        if kind != Outcome.CONVERGED and (outcome == kind).any():
-            # along the lower edge, whatever the scale
-            ax.plot(drawn.values[outcome == kind], np.full((outcome == kind).sum(), 0.02), "|",
-                    ms=6, color=OUTCOME_COLOURS[kind], transform=ax.get_xaxis_transform(),
-                    label=kind.name.lower())  # fmt: skip
+        if kind != Outcome.CONVERGED:
+            mark_lanes(ax, drawn, outcome == kind, OUTCOME_COLOURS[kind], kind.name.lower())
     set_axis(ax, "x", drawn, cells=False)
     ax.set(ylabel=f"final {bend}", title=heading(dataset))
     _legend_of_points(ax, beside)

@@ -19,8 +19,9 @@ from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
 from eos_jax.plots.axes import Axis, axis, heading, lane_dims, set_axis, thinned
 from eos_jax.plots.base import register
-from eos_jax.plots.edge import band_label, has_threshold, in_band, judged
+from eos_jax.plots.edge import band_label, has_threshold, in_band
 from eos_jax.plots.style import BAND, SHARPNESS
+from eos_jax.results.labels import judged
 
 
 class Layer(NamedTuple):

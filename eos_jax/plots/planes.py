@@ -11,7 +11,7 @@ from matplotlib.ticker import StrMethodFormatter
 from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
-from eos_jax.plots.axes import axis, heading, lane_dims, set_axis, thinned
+from eos_jax.plots.axes import axis, heading, lane_dims, mark_lanes, set_axis, thinned
 from eos_jax.plots.base import matching, register
 from eos_jax.plots.maps import Layer, colour_map, mask, paint, present
 from eos_jax.plots.style import QUIET
@@ -60,6 +60,9 @@ def exponent_map(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if limits do not lie on either side of 0.
 
     Source: Markus and Hess 1989, "Lyapunov exponents of the logistic map with periodic forcing".
     """
@@ -154,10 +157,7 @@ def _period_points(dataset: xr.Dataset, ax: Axes, beside: Sequence[Axes]) -> Axe
     ax.plot(drawn.values[some], periods[some], ".", ms=4, color=PERIODS[0], label="cycles")
     for kind in Outcome:
         mine = ~some & (outcome == kind)
-        if mine.any():
-            ax.plot(drawn.values[mine], np.full(mine.sum(), 0.02), "|", ms=6,
-                    color=OUTCOME_COLOURS[kind], transform=ax.get_xaxis_transform(),
-                    label=kind.name.lower())  # fmt: skip
+        mark_lanes(ax, drawn, mine, OUTCOME_COLOURS[kind], kind.name.lower())
     set_axis(ax, "x", drawn, cells=False)
     if periods.max(initial=0) > 1:
         ax.set_yscale("log", base=2)

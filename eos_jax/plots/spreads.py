@@ -27,6 +27,9 @@ def spread(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if the part is not between 0 and 1, or the variable not one of lanes by steps.
     """
     lanes = lane_dims(dataset)
     records = [n for n, v in dataset.data_vars.items() if set(v.dims) - set(lanes) == {"step"}]

@@ -114,7 +114,7 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> None:
       ValueError: if the ending is not one of png, pdf, svg.
     """
     if Path(path).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"A picture must end in .png, .pdf or .svg, but got `{path}`.")
+        raise ValueError(f"Argument `path` must end in .png, .pdf or .svg, but got `{path}`.")
     # losses of diverged orbits may overflow in matplotlib's scales: they have the end's colour
     with style(), whole(path) as part, np.errstate(over="ignore"):
         figure.savefig(part, dpi=STYLE["savefig.dpi"])

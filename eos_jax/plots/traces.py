@@ -18,9 +18,9 @@ from eos_jax.plots.axes import (
     sorted_along,
 )
 from eos_jax.plots.base import register, spread
-from eos_jax.plots.edge import judged
 from eos_jax.plots.lines import bar_along, coloured, label_of, legend_below, one_of, say
 from eos_jax.plots.style import QUIET, Figure, colours, legend_outside, new_figure, style
+from eos_jax.results.labels import judged
 
 FAR = 1e30
 """Modulus beyond which an orbit is not drawn: axes cannot hold what has diverged."""
@@ -142,6 +142,9 @@ def trace(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if the variable is not one number for each step.
     """
     variable = one_of(dataset, variable, "trace")
     if set(dataset[variable].dims) - set(lane_dims(dataset)) != {"step"}:

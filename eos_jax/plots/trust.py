@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from eos_jax.colours import OUTCOME_COLOURS
 from eos_jax.outcomes import Outcome
 from eos_jax.plots import lines
-from eos_jax.plots.axes import axis, lane_dims
+from eos_jax.plots.axes import axis, lane_dims, mark_lanes
 from eos_jax.plots.base import matching, register
 from eos_jax.plots.maps import Layer, mask, paint
 
@@ -104,10 +104,7 @@ def _ticks(ax: Axes, dataset: xr.Dataset, names: Sequence[str]) -> None:
     data = data if lane_dims(data) else data.expand_dims("lane")
     drawn = axis(data, lane_dims(data)[0])
     for words, where, colour in changes(data):
-        mine = where.values[drawn.order]
-        if mine.any():
-            ax.plot(drawn.values[mine], np.full(mine.sum(), 0.02), "|", ms=8, color=colour,
-                    transform=ax.get_xaxis_transform(), label=words)  # fmt: skip
+        mark_lanes(ax, drawn, where.values[drawn.order], colour, words)
 
 
 __all__ = ["trust_map"]

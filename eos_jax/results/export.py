@@ -44,7 +44,7 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"An export must end in {' or '.join(ENDINGS)}, but got `{path}`.")
+        raise ValueError(f"Argument `path` must end in {' or '.join(ENDINGS)}, but got `{path}`.")
     with whole(path) as part:
         (_netcdf if path.suffix.lower() == ".nc" else _csv)(dataset, part)
 

@@ -48,7 +48,8 @@ def layout(work: Job, attrs: Mapping[str, Any]) -> Layout:
     for name, result in results.items():
         if name in coords:
             raise ValueError(
-                f"A result cannot be called `{name}`, as an axis is; name the observer."
+                f"Argument `observe` must give results names that no axis has, but got `{name}`; "
+                "name the observer."
             )
         rest = len(result.shape) - len(result.label.dims)
         own = (*result.label.dims, *(f"{_stem(name)}_{i}" for i in range(rest)))
@@ -87,6 +88,11 @@ def to_dataset(plan: Layout, values: Mapping[str, np.ndarray]) -> xr.Dataset:
         coords=plan.coords,
         attrs=plan.attrs,
     )
+
+
+def judged(dataset: xr.Dataset) -> str:
+    """The variable that the rule compares with its threshold: the sharpness, or a curvature."""
+    return "curvature" if "curvature" in dataset else "sharpness"
 
 
 def _coordinates(work):

@@ -4,15 +4,18 @@ A group's `zarr.json` holds its attributes and a second copy of the metadata of 
 chunks, types and codecs are checked before Zarr allocates or decodes anything by them.
 """
 
+import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
 from zarr.abc.store import Store
 
 from eos_jax.results import places
+from eos_jax.results.places import Place
+from eos_jax.run.grid import Tile
 
 ROOT = "zarr.json"
 
@@ -51,6 +54,16 @@ class Array(NamedTuple):
     def grid(self) -> tuple[int, ...]:
         """How many chunks there are along each dimension."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks))
+
+    def has(self, index: tuple[int, ...]) -> bool:
+        """Whether there is such a chunk."""
+        return len(index) == len(self.grid) and all(i < n for i, n in zip(index, self.grid))
+
+    def tile(self, index: tuple[int, ...]) -> Tile:
+        """The part of the array that a chunk holds."""
+        start = tuple(i * c for i, c in zip(index, self.chunks))
+        stop = tuple(min(a + c, n) for a, c, n in zip(start, self.chunks, self.shape))
+        return Tile(start, stop)
 
 
 class Group(NamedTuple):
@@ -203,3 +216,36 @@ def written(store: Store, name: str, lanes: int) -> set[tuple[int, ...]]:
         if index[0] == "c" and all(part.isdecimal() for part in index[1:]):
             found.add(tuple(map(int, index[1 : lanes + 1])))
     return found
+
+
+def of_result(place: Place, store: Store) -> Group:
+    """The metadata of a result; raises unless it is one."""
+    try:
+        found = group(store)
+    except ValueError as error:
+        raise FileExistsError(
+            f"`{place}` exists and is not a result of eos_jax: {error}."
+        ) from None
+    if found is None:
+        if next(iter(places.keys(store)), None) is None:
+            raise FileNotFoundError(f"Store `{place}` does not exist.")
+        raise FileExistsError(f"`{place}` exists and is not a result of eos_jax: no {ROOT}.")
+    return found
+
+
+def sound_arrays(place: Place, store: Store, found: Group) -> dict[str, Array]:
+    """The arrays of a result; raises in one sentence where they are damaged."""
+    with sound(place):
+        return arrays(store, found)
+
+
+@contextlib.contextmanager
+def sound(place: Place) -> Generator[None]:
+    """Whatever others raise at metadata that nobody would write, in one sentence."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise FileExistsError(f"`{place}` is not a sound result of eos_jax: {text}.") from None

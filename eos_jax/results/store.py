@@ -20,7 +20,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,9 +29,9 @@ import xarray as xr
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import FsspecStore, MemoryStore
+from zarr.storage import MemoryStore
 
-from eos_jax.results import metadata, places
+from eos_jax.results import metadata, places, verify
 from eos_jax.results.labels import Layout
 from eos_jax.results.metadata import ROOT, Group
 from eos_jax.results.places import Place, as_store
@@ -74,7 +74,7 @@ def create(
         root = rendered(plan, block)[ROOT]
         # whoever is first decides on the tiles; a root that cannot be read is no root
         (places.put_first if places.read(store, ROOT) is None else places.put)(store, ROOT, root)
-        found = _known(place, store)
+        found = metadata.of_result(place, store)
     block = _agreed(place, found, plan, force)
     kept = {name: found.attrs[name] for name in _CIRCUMSTANCES if name in found.attrs}
     for key, data in rendered(plan._replace(attrs={**plan.attrs, **kept}), block).items():
@@ -249,41 +249,9 @@ def check_replaceable(place: Place, configuration: str | None = None) -> None:
     store = as_store(place)
     if next(iter(places.keys(store)), None) is None:
         return
-    found = _known(place, store)
+    found = metadata.of_result(place, store)
     if configuration is not None:
         _refuse_other(place, found.attrs, {"configuration": configuration}, ("configuration",))
-
-
-def _known(place: Place, store: Store) -> Group:
-    """The metadata of a result; raises unless it is one."""
-    try:
-        found = metadata.group(store)
-    except ValueError as error:
-        raise FileExistsError(
-            f"`{place}` exists and is not a result of eos_jax: {error}."
-        ) from None
-    if found is None:
-        if next(iter(places.keys(store)), None) is None:
-            raise FileNotFoundError(f"Store `{place}` does not exist.")
-        raise FileExistsError(f"`{place}` exists and is not a result of eos_jax: no {ROOT}.")
-    return found
-
-
-def _arrays_of(place: Place, store: Store, found: Group) -> dict[str, metadata.Array]:
-    with _sound(place):
-        return metadata.arrays(store, found)
-
-
-@contextlib.contextmanager
-def _sound(place: Place):
-    """Whatever others raise at metadata that nobody would write, in one sentence."""
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise FileExistsError(f"`{place}` is not a sound result of eos_jax: {text}.") from None
 
 
 def _refuse_other(place, found, wanted, matching) -> None:
@@ -326,23 +294,24 @@ def _flat(tree, prefix="") -> dict:
 def pending(place: Place) -> np.ndarray:
     """Numbers of the tiles of which a chunk is lost or the outcome cannot be read, in order."""
     store = as_store(place)
-    found = _known(place, store)
+    found = metadata.of_result(place, store)
     results = set(found.arrays) - metadata.coordinates(found, found.arrays)
-    outcome = zarr.open_array(store, path="outcome", mode="r")
-    there = [metadata.written(store, name, outcome.ndim) for name in sorted(results)]
-    whole = np.zeros(found.arrays["outcome"].grid, bool)
+    known = found.arrays["outcome"]
+    there = [metadata.written(store, name, len(known.shape)) for name in sorted(results)]
+    whole = np.zeros(known.grid, bool)
     for index in set.intersection(*there):
-        if _inside(index, whole.shape):
+        if known.has(index):
             whole[index] = True
-    return np.flatnonzero(~_decided(outcome, whole))
+    outcome = zarr.open_array(store, path="outcome", mode="r")
+    return np.flatnonzero(~_decided(outcome, known, whole))
 
 
-def _decided(outcome: Any, whole: np.ndarray) -> np.ndarray:
+def _decided(outcome: Any, known: metadata.Array, whole: np.ndarray) -> np.ndarray:
     """Which of the tiles that are whole have an outcome for every lane, read many at a time."""
-    if not outcome.shape:
-        return whole & _is_done(outcome, ())
-    done, chunk = np.zeros_like(whole), outcome.chunks[0]
-    rows = max(1, _AT_ONCE // (chunk * math.prod(outcome.shape[1:])))
+    if not known.shape:
+        return whole & _is_done(outcome, known.tile(()))
+    done, chunk = np.zeros_like(whole), known.chunks[0]
+    rows = max(1, _AT_ONCE // (chunk * math.prod(known.shape[1:])))
     for first in range(0, len(whole), rows):
         part = whole[first : first + rows]
         if not part.any():
@@ -352,26 +321,19 @@ def _decided(outcome: Any, whole: np.ndarray) -> np.ndarray:
         except Exception:  # one of them is damaged
             for index in np.argwhere(part):
                 place = (first + int(index[0]), *map(int, index[1:]))
-                done[place] = _is_done(outcome, place)
+                done[place] = _is_done(outcome, known.tile(place))
             continue
-        for axis, size in enumerate(outcome.chunks):
+        for axis, size in enumerate(known.chunks):
             least = np.minimum.reduceat(least, range(0, least.shape[axis], size), axis)
         done[first : first + rows] = part & (least != 0)
     return done
 
 
-def _is_done(outcome: zarr.Array, index: tuple[int, ...]) -> bool:
+def _is_done(outcome: zarr.Array, tile: Tile) -> bool:
     try:
-        return bool(np.all(outcome[_tile(outcome, index).slices] != 0))
+        return bool(np.all(outcome[tile.slices] != 0))
     except Exception:  # whatever a damaged chunk raises, the tile has to be done again
         return False
-
-
-def _tile(outcome: Any, index: tuple[int, ...]) -> Tile:
-    start = tuple(i * c for i, c in zip(index, outcome.chunks))
-    return Tile(
-        start, tuple(min(a + c, n) for a, c, n in zip(start, outcome.chunks, outcome.shape))
-    )
 
 
 class Progress(NamedTuple):
@@ -395,16 +357,12 @@ class Progress(NamedTuple):
 def progress(place: Place) -> Progress | None:
     """How far a store is, by what lies there and since when; None for one without tiles."""
     store = as_store(place)
-    found = _known(place, store)
-    outcome = _arrays_of(place, store, found).get("outcome")
+    found = metadata.of_result(place, store)
+    outcome = metadata.sound_arrays(place, store, found).get("outcome")
     if outcome is None:
         return None
-    there = [
-        i
-        for i in metadata.written(store, "outcome", len(outcome.shape))
-        if _inside(i, outcome.grid)
-    ]
-    lanes = sum(math.prod(_tile(outcome, index).shape) for index in there)
+    there = _tiles_there(store, outcome)
+    lanes = sum(math.prod(outcome.tile(index).shape) for index in there)
     times = np.sort(places.times(store, "outcome/"))[-_LAST:]
     since = max(time.time() - times[-1], 0.0) if len(times) else None
     span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
@@ -415,11 +373,17 @@ def progress(place: Place) -> Progress | None:
 def rows_written(place: Place) -> list[int]:
     """Where along the first dimension tiles lie of which some are done."""
     store = as_store(place)
-    outcome = _arrays_of(place, store, _known(place, store)).get("outcome")
+    found = metadata.of_result(place, store)
+    outcome = metadata.sound_arrays(place, store, found).get("outcome")
     if outcome is None or not outcome.shape:
         return [0]
+    return sorted({index[0] * outcome.chunks[0] for index in _tiles_there(store, outcome)})
+
+
+def _tiles_there(store: Store, outcome: metadata.Array) -> list[tuple[int, ...]]:
+    """Which tiles have an outcome, by the index of its chunk."""
     there = metadata.written(store, "outcome", len(outcome.shape))
-    return sorted({i[0] * outcome.chunks[0] for i in there if _inside(i, outcome.grid)})
+    return [index for index in there if outcome.has(index)]
 
 
 def writer(place: Place) -> Callable[[Tile, dict[str, np.ndarray]], None]:
@@ -439,134 +403,6 @@ def writer(place: Place) -> Callable[[Tile, dict[str, np.ndarray]], None]:
             arrays[name][tile.slices] = results[name]
 
     return write
-
-
-def damaged(place: Place) -> list[str]:
-    """Check metadata, labels and every chunk; tiles with a damaged one are marked as not done.
-
-    Args:
-      place: the store.
-
-    Returns:
-      One line for each thing that is damaged or lost. Running the sweep again repairs them.
-
-    Raises:
-      FileNotFoundError: if nothing is there.
-      FileExistsError: if it is not a result of eos_jax, or holds links.
-    """
-    store = as_store(place)
-    found = _known(place, store)
-    known = _arrays_of(place, store, found)
-    bad = list(_bad_metadata(store, found, known))
-    with _sound(place):
-        group = zarr.open_group(store, mode="r", use_consolidated=bool(found.arrays))
-        opened: dict[str, Any] = {name: group[name] for name in known}
-    outcome = known.get("outcome")
-    labels = _in_no_tile(found, known)
-    for name in sorted(labels):
-        here = metadata.written(store, name, len(known[name].shape))
-        bad += _bad_chunks(name, opened[name], known[name], here)
-    if outcome is None:  # of a figure: no tiles
-        return bad
-    lanes = len(outcome.shape)
-    results = sorted(set(known) - labels)
-    there = {name: metadata.written(store, name, lanes) for name in results}
-    inside = {i for i in set().union(*there.values()) if _inside(i, outcome.grid)}
-    for index in sorted(inside):
-        tile = _tile(outcome, index)
-        errors = _errors(opened, there, index, tile)
-        bad += [
-            f"{name}, tile {tile.start} to {tile.stop}: {error}" for name, error in errors.items()
-        ]
-        if errors:
-            places.remove(store, f"outcome/{opened['outcome'].metadata.encode_chunk_key(index)}")
-    return bad
-
-
-def _bad_metadata(store, found: Group, known) -> Iterator[str]:
-    if "configuration_sha256" in found.attrs and not metadata.configuration_holds(found.attrs):
-        yield f"{ROOT}: the configuration is not the one that its hash is of"
-    for name, array in known.items():
-        own = metadata.own(store, name)
-        if own is None:
-            yield f"{name}/{ROOT}: lost or no metadata"
-        elif found.raw and own != found.raw[name]:
-            yield f"{name}/{ROOT}: differs from the copy in the group's"
-        if not array.little:
-            yield f"{name}/{ROOT}: bytes in another order"
-        if "crc32c" not in array.codecs and 0 not in array.shape:
-            yield f"{name}/{ROOT}: chunks without a checksum"
-
-
-def _lost(store: Store, found: Group, known: dict[str, metadata.Array]) -> str:
-    """The first part of a result that is not there though it was written; "" if all is.
-
-    A lost chunk would read as its fill value, which for a label is a number like any other.
-    """
-    if isinstance(store, FsspecStore):  # listing may be slow there, or not be offered
-        return ""
-    outcome = known.get("outcome")
-    labels = _in_no_tile(found, known)
-    for name in sorted(labels):
-        if _missing(known[name], metadata.written(store, name, len(known[name].shape))):
-            return f"a part of `{name}`"
-    if outcome:
-        lanes = len(outcome.shape)
-        done = metadata.written(store, "outcome", lanes)  # first: a writer may be at work
-        for name in sorted(set(known) - labels):
-            if done - metadata.written(store, name, lanes):
-                return f"a part of `{name}`"
-    return ""
-
-
-def _in_no_tile(found: Group, known: dict[str, metadata.Array]) -> set[str]:
-    """What is said of all lanes together: labels, and what an instrument sums up."""
-    outcome = known.get("outcome")
-    if outcome is None:
-        return set(known)
-    lanes = len(outcome.shape)
-    whole = {name for name, array in known.items() if array.shape[:lanes] != outcome.shape}
-    return whole | metadata.coordinates(found, known)
-
-
-def _missing(array: metadata.Array, there: set[tuple[int, ...]]) -> int:
-    """How many chunks of an array of which all should be there are not."""
-    return math.prod(array.grid) - len([i for i in there if _inside(i, array.grid)])
-
-
-def _inside(index, grid) -> bool:
-    return len(index) == len(grid) and all(i < n for i, n in zip(index, grid))
-
-
-def _bad_chunks(name, array, known, there) -> Iterator[str]:
-    missing = _missing(known, there)
-    if missing:
-        yield f"{name}: {'a chunk is' if missing == 1 else f'{missing} chunks are'} missing"
-    for index in sorted(there):
-        if _inside(index, known.grid) and (error := _damage(array, _tile(known, index).slices)):
-            yield f"{name}: {error}"
-
-
-def _errors(opened, there, index, tile) -> dict[str, str]:
-    """What is wrong with one tile, by the variable."""
-    errors = {}
-    for name in there:
-        if index in there[name] and (error := _damage(opened[name], tile.slices)):
-            errors[name] = error
-    done = index in there["outcome"] and "outcome" not in errors
-    if done and np.any(opened["outcome"][tile.slices] != 0):
-        # a lost chunk reads as its fill value, which is no error
-        errors |= {name: "the chunk is missing" for name in there if index not in there[name]}
-    return errors
-
-
-def _damage(array: zarr.Array, part: tuple[slice, ...]) -> str | None:
-    """What is wrong with a part of an array, if anything is."""
-    try:
-        array[part]
-        return None
-    except Exception as error:  # whatever a damaged chunk raises
-        return f"{error}" or type(error).__name__
 
 
 def open_dataset(place: Place) -> xr.Dataset:
@@ -592,16 +428,16 @@ def open_dataset(place: Place) -> xr.Dataset:
       True
     """
     store = as_store(place)
-    found = _known(place, store)
-    known = _arrays_of(place, store, found)
-    lost = _lost(store, found, known)
+    found = metadata.of_result(place, store)
+    known = metadata.sound_arrays(place, store, found)
+    lost = verify.lost(store, found, known)
     if lost:
         raise FileExistsError(
             f"`{place}` has lost {lost}; `eos-jax verify` names all, and the same sweep run again "
             "repairs them."
         )
     # times are steps here, and a number that stands for missing is a number
-    with _sound(place):
+    with metadata.sound(place):
         opened = xr.open_zarr(
             store, chunks=None, consolidated=bool(found.arrays), mask_and_scale=False,
             decode_times=False,

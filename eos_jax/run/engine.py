@@ -31,6 +31,10 @@ class Choice(NamedTuple):
     why: str
 
 
+class CannotRun(ValueError):
+    """The engine that was asked for cannot run the program; the text says why."""
+
+
 def choose(program: Program, dtype: str, platform: str, wanted: str = "auto") -> Choice:
     """The engine for a program.
 
@@ -44,7 +48,24 @@ def choose(program: Program, dtype: str, platform: str, wanted: str = "auto") ->
       The choice.
 
     Raises:
-      ValueError: if the engine wanted cannot run the program; the message says why.
+      CannotRun: if the engine wanted cannot run the program.
+    """
+    return choose_by(lambda: registers.prepared(program, dtype), platform, wanted)
+
+
+def choose_by(prepare: Callable[[], Any], platform: str, wanted: str = "auto") -> Choice:
+    """The engine for what `prepare` makes lists of scalar operations of, or raises `NotScalars`.
+
+    Args:
+      prepare: makes the lists.
+      platform: as in `choose`.
+      wanted: as in `choose`.
+
+    Returns:
+      The choice.
+
+    Raises:
+      CannotRun: as `choose`.
     """
     if wanted == "auto":
         wanted = engine_wanted()
@@ -54,13 +75,15 @@ def choose(program: Program, dtype: str, platform: str, wanted: str = "auto") ->
     reason = f"lanes run on {platform}" if platform != "cpu" else ""
     if not reason:
         try:
-            registers.prepared(program, dtype)
+            prepare()
         except NotScalars as found:
             reason = f"the program has {found}"
     if not reason:
         return Choice("registers", "the program is a list of scalar operations")
     if wanted == "registers":
-        raise ValueError(f"Engine `registers` cannot run this: {reason}.")
+        raise CannotRun(
+            f"Argument `engine` must be plain or auto here, but got registers: {reason}."
+        )
     return Choice("plain", reason)
 
 

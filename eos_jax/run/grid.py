@@ -168,12 +168,21 @@ def entry_of(objective: Objective, name: str) -> tuple[str, tuple[int, ...]] | N
 def _check_names(objective, rule, axes, entries) -> None:
     for name in objective.parameters:
         if name in RESERVED or name in rule.hyperparameters or name == "seed":
-            raise ValueError(f"A parameter cannot be named `{name}`, a name that results use.")
+            raise ValueError(
+                "Argument `objective` must have parameters whose names no result has, but got "
+                f"`{name}`."
+            )
         if not name.isidentifier():  # it becomes a folder of a store
-            raise ValueError(f"The name of a parameter must be an identifier, but got {name!r}.")
+            raise ValueError(
+                "Argument `objective` must have parameters whose names are identifiers, but got "
+                f"{name!r}."
+            )
     for given in axes.values():
         if isinstance(given, Along) and (given.dim in RESERVED or not given.dim.isidentifier()):
-            raise ValueError(f"A dimension cannot be named `{given.dim}`.")
+            raise ValueError(
+                "Argument `axes` must name dimensions by identifiers that no result has, but got "
+                f"`{given.dim}`."
+            )
     wanted = (*objective.parameters, *rule.hyperparameters)
     optional = {*rule.defaults, "seed"}
     missing = [name for name in wanted if name not in axes and name not in optional]

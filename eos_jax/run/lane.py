@@ -135,7 +135,8 @@ def _labels(program, observed):
         twice = sorted(own.keys() & labels.keys())
         if name and twice:
             raise ValueError(
-                f"Two results would be called `{twice[0]}`; give observer `{name}` another name."
+                f"Argument `observe` must give each result a name of its own, but got `{twice[0]}` "
+                f"twice; give observer `{name}` another name."
             )
         labels |= {n: label for n, (_, label) in own.items()}
     return {**labels, "outcome": Label("fate of the orbit")}

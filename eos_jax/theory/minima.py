@@ -20,10 +20,22 @@ _NEWTON_STEPS = 40  # fixed, so that reverse mode works; about 10 suffice
 def stability_threshold(eta: Array) -> Array:
     """Sharpness above which gradient descent leaves a minimum: 2 / eta.
 
-    Args: eta. Returns: sharpness (1/eta). Raises: ValueError unless eta > 0.
-    Valid for every twice differentiable loss, near a minimum. Source: paper, Sec. 1.
-    >>> stability_threshold(0.2)
-    10.0
+    Valid for every twice differentiable loss, near a minimum.
+
+    Args:
+      eta: step size.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0.
+
+    Example:
+      >>> stability_threshold(0.2)
+      10.0
+
+    Source: paper, Sec. 1.
     """
     require_positive("eta", eta)
     return 2 / eta
@@ -34,11 +46,22 @@ def eos_minimum(eta: Array) -> Point:
 
     x_E^2 = (1/eta + sqrt(eta^-2 - 4)) / 2,  y_E = 1 / x_E
 
-    Args: eta. Returns: Point(x, y).
-    Raises: ValueError unless 0 < eta < 1/2; beyond, every minimum is sharper than 2/eta.
-    Valid for the coupled model. Source: paper, Sec. 3.
-    >>> [round(float(v), 4) for v in eos_minimum(0.2)]
-    [2.1889, 0.4569]
+    Valid for the coupled model.
+
+    Args:
+      eta: step size.
+
+    Returns:
+      Point(x, y).
+
+    Raises:
+      ValueError: unless 0 < eta < 1/2; beyond, every minimum is sharper than 2/eta.
+
+    Example:
+      >>> [round(float(v), 4) for v in eos_minimum(0.2)]
+      [2.1889, 0.4569]
+
+    Source: paper, Sec. 3.
     """
     require_eos_exists(eta)
     x = ((1 / eta + eos_c(eta) ** 2) / 2) ** 0.5
@@ -51,11 +74,20 @@ def hessian_eigenvalues(x: Array, y: Array) -> Array:
     l1, l2 = (s (3 g^2 - 1) +- sqrt(s^2 (1 - 3 g^2)^2 + 4 g^2 (3 - 10 g^2 + 7 g^4))) / 2,
     l3 = x^2 (1 - g^2),  l4 = y^2 (1 - g^2)
 
-    Args: x, y.
-    Returns: (..., 4), l1 to l4 in this order, not sorted; the sharpness is the largest (1/eta).
-    Valid everywhere on the coupled plane. Source: paper, Sec. 3, with its l3, l4 corrected.
-    >>> [round(float(v), 4) for v in hessian_eigenvalues(2.0, 0.5)]
-    [8.5, 0.0, 0.0, 0.0]
+    Valid everywhere on the coupled plane.
+
+    Args:
+      x: first scalar.
+      y: second scalar.
+
+    Returns:
+      Shape (..., 4): l1 to l4 in this order, not sorted; the sharpness is the largest (1/eta).
+
+    Example:
+      >>> [round(float(v), 4) for v in hessian_eigenvalues(2.0, 0.5)]
+      [8.5, 0.0, 0.0, 0.0]
+
+    Source: paper, Sec. 3, with its l3, l4 corrected.
     """
     xp = namespace(x, y)
     g2 = (x * y) ** 2
@@ -71,11 +103,19 @@ def hessian_eigenvalues(x: Array, y: Array) -> Array:
 def sharpness_at_minimum(x: Array) -> Array:
     """Sharpness of (1 - x_1 ... x_n)^2 / 2 where the product is 1: sum_i 1 / x_i^2.
 
-    Args: x, (..., n), every scalar written out, so the coupled model is (x, y, x, y).
-    Returns: sharpness (1/eta), (...).
-    Valid at minima only; other points are not checked. Source: derived.
-    >>> float(sharpness_at_minimum(np.array([2.0, 0.5, 2.0, 0.5])))
-    8.5
+    Valid at minima only; other points are not checked.
+
+    Args:
+      x: every scalar written out, shape (..., n): the coupled model is (x, y, x, y).
+
+    Returns:
+      Sharpness (1/eta), shape (...).
+
+    Example:
+      >>> float(sharpness_at_minimum(np.array([2.0, 0.5, 2.0, 0.5])))
+      8.5
+
+    Source: derived.
     """
     xp = namespace(x)
     return xp.sum(1 / xp.asarray(x) ** 2, axis=-1)
@@ -86,13 +126,21 @@ def gradient_flow_sharpness(x: Array) -> Array:
 
     The flow keeps every x_i^2 - x_j^2, so it ends at x_i^2 + h with prod_i (x_i^2 + h) = 1.
 
-    Args: x, (..., n), every scalar written out.
-    Returns: sum_i 1 / (x_i^2 + h) (1/eta), (...); NaN where the flow ends at a saddle, which is
-    where the product is <= 0 and the two smallest |x_i| are equal.
-    Valid everywhere. Source: derived; the quantity is that of Kreisler et al. 2023.
-    >>> x = np.array([3.0, 0.1, 3.0, 0.1])
-    >>> round(float(gradient_flow_sharpness(x)), 4)
-    18.4196
+    Valid everywhere.
+
+    Args:
+      x: every scalar written out, shape (..., n).
+
+    Returns:
+      Sharpness sum_i 1 / (x_i^2 + h) (1/eta), shape (...); NaN where the flow ends at a saddle,
+      which is where the product is <= 0 and the two smallest |x_i| are equal.
+
+    Example:
+      >>> x = np.array([3.0, 0.1, 3.0, 0.1])
+      >>> round(float(gradient_flow_sharpness(x)), 4)
+      18.4196
+
+    Source: derived; the quantity is that of Kreisler et al. 2023.
     """
     xp = namespace(x)
     size = xp.sort(abs(xp.asarray(x) * 1.0), axis=-1)
@@ -124,11 +172,25 @@ def imbalance_factor(x: Array, eta: Array, i: int, j: int) -> Array:
 
     x_i'^2 - x_j'^2 = (x_i^2 - x_j^2) (1 - eta^2 r^2 P^2 / (x_i^2 x_j^2))
 
-    Args: x, (..., n), every scalar written out; eta, (...); i, j, two positions.
-    Returns: the factor, (...). Raises: ValueError unless eta > 0 and i, j name two scalars.
-    Exact everywhere, also where scalars vanish. Source: derived.
-    >>> float(imbalance_factor(np.array([2.0, 1.0, 1.0]), 0.5, 0, 1))
-    0.75
+    Exact everywhere, also where scalars vanish.
+
+    Args:
+      x: every scalar written out, shape (..., n).
+      eta: step size, shape (...).
+      i: position of one scalar.
+      j: position of another.
+
+    Returns:
+      The factor, shape (...).
+
+    Raises:
+      ValueError: unless eta > 0 and i, j name two scalars.
+
+    Example:
+      >>> float(imbalance_factor(np.array([2.0, 1.0, 1.0]), 0.5, 0, 1))
+      0.75
+
+    Source: derived.
     """
     require_positive("eta", eta)
     xp = namespace(x, eta)

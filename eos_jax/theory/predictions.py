@@ -6,10 +6,22 @@ from eos_jax.theory.base import Array, require, require_eos_exists, require_posi
 def predicted_sharpness(eta: Array) -> Array:
     """Final sharpness of the coupled model: 2/eta - eta/2.
 
-    Args: eta. Returns: sharpness (1/eta). Raises: ValueError unless 0 < eta < 1/2.
-    Valid for starts with a0 well above k^3, up to an error of order eta^3. Source: derived.
-    >>> round(predicted_sharpness(0.1), 3)
-    19.95
+    Valid for starts with a0 well above k^3, up to an error of order eta^3.
+
+    Args:
+      eta: step size.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless 0 < eta < 1/2.
+
+    Example:
+      >>> round(predicted_sharpness(0.1), 3)
+      19.95
+
+    Source: derived.
     """
     require_eos_exists(eta)
     return 2 / eta - eta / 2
@@ -20,11 +32,24 @@ def predicted_sharpness_scalars(eta: Array, n: Array, m: Array) -> Array:
 
     S = 2/eta - 3 n / (2 (m - 1) (5 m - 4)) (m eta / 2)^(m / n)
 
-    Args: eta; n, m, numbers of scalars. Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0, n >= 1 and m >= 2: with m = 1 nothing concentrates.
-    Valid to leading order, up to a factor 1 + O(eta^(1 + m/n)) of the gap. Source: derived.
-    >>> round(predicted_sharpness_scalars(0.1, 1, 2), 4)
-    19.9975
+    Valid to leading order, up to a factor 1 + O(eta^(1 + m/n)) of the gap.
+
+    Args:
+      eta: step size.
+      n: number of large scalars.
+      m: number of small scalars.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0, n >= 1 and m >= 2: with m = 1 nothing concentrates.
+
+    Example:
+      >>> round(predicted_sharpness_scalars(0.1, 1, 2), 4)
+      19.9975
+
+    Source: derived.
     """
     require_positive("eta", eta)
     require("n", n, lambda v: v >= 1, "be at least 1")
@@ -37,13 +62,26 @@ def predicted_sharpness_of_product_loss(eta: Array, l2: Array, l3: Array, l4: Ar
 
     S = 2/eta - 3 eta l2^4 / (3 l3^2 - l2 l4)
 
-    Args: eta; l2, l3, l4, derivatives of l of those orders at its minimum.
-    Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0, l2 > 0 and 3 l3^2 > l2 l4: without the last nothing
-    concentrates, as for (1 - x y)^2 / 2.
-    Valid to leading order for small eta, wherever the minimum of l lies. Source: derived.
-    >>> round(predicted_sharpness_of_product_loss(0.1, 2.0, 6.0, 6.0), 3)
-    19.95
+    Valid to leading order for small eta, wherever the minimum of l lies.
+
+    Args:
+      eta: step size.
+      l2: second derivative of l at its minimum.
+      l3: third derivative there.
+      l4: fourth derivative there.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0, l2 > 0 and 3 l3^2 > l2 l4: without the last nothing concentrates,
+        as for (1 - x y)^2 / 2.
+
+    Example:
+      >>> round(predicted_sharpness_of_product_loss(0.1, 2.0, 6.0, 6.0), 3)
+      19.95
+
+    Source: derived.
     """
     require_positive("eta", eta)
     require_positive("l2", l2)
@@ -55,11 +93,22 @@ def predicted_sharpness_of_product_loss(eta: Array, l2: Array, l3: Array, l4: Ar
 def final_multiplier(eta: Array) -> Array:
     """Factor by which each step finally multiplies |b|: 1 - eta^2 / 2.
 
-    Args: eta. Returns: the factor; the loss falls as exp(-eta^2 t), t in steps.
-    Raises: ValueError unless 0 < eta < 1/2.
-    Valid where `predicted_sharpness` is, up to an error of order eta^4. Source: derived.
-    >>> round(final_multiplier(0.1), 3)
-    0.995
+    Valid where `predicted_sharpness` is, up to an error of order eta^4.
+
+    Args:
+      eta: step size.
+
+    Returns:
+      The factor; the loss falls as exp(-eta^2 t), t in steps.
+
+    Raises:
+      ValueError: unless 0 < eta < 1/2.
+
+    Example:
+      >>> round(final_multiplier(0.1), 3)
+      0.995
+
+    Source: derived.
     """
     require_eos_exists(eta)
     return 1 - eta**2 / 2

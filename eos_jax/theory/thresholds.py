@@ -6,11 +6,23 @@ from eos_jax.theory.base import Array, namespace, require, require_momentum, req
 def heavy_ball_threshold(eta: Array, beta: Array) -> Array:
     """Stability threshold of heavy ball momentum: 2 (1 + beta) / eta.
 
-    Args: eta; beta, momentum. Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0 and -1 < beta < 1.
-    Exact on a quadratic for x' = x - eta g + beta (x - x_previous). Source: Cohen et al. 2021.
-    >>> round(heavy_ball_threshold(0.2, 0.9), 6)
-    19.0
+    Exact on a quadratic for x' = x - eta g + beta (x - x_previous).
+
+    Args:
+      eta: step size.
+      beta: momentum.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0 and -1 < beta < 1.
+
+    Example:
+      >>> round(heavy_ball_threshold(0.2, 0.9), 6)
+      19.0
+
+    Source: Cohen et al. 2021.
     """
     require_positive("eta", eta)
     require_momentum("beta", beta, least=-1)
@@ -21,12 +33,24 @@ def nesterov_threshold(eta: Array, beta: Array) -> Array:
     """Stability threshold of Nesterov momentum: (2 / eta) (1 + beta) / (1 + 2 beta), a flip.
 
     For beta < -1/3 it is (1 - 1/beta) / eta, where a pair of complex multipliers leaves the circle.
-    Args: eta; beta, momentum. Returns: sharpness (1/eta).
-    Raises: ValueError unless eta > 0 and -1 < beta < 1.
+
     Exact on a quadratic for x' = v - eta g(v), v = x + beta (x - x_previous).
+
+    Args:
+      eta: step size.
+      beta: momentum.
+
+    Returns:
+      Sharpness (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0 and -1 < beta < 1.
+
+    Example:
+      >>> round(nesterov_threshold(0.2, 0.5), 6)
+      7.5
+
     Source: Cohen et al. 2021; below -1/3 derived.
-    >>> round(nesterov_threshold(0.2, 0.5), 6)
-    7.5
     """
     require_positive("eta", eta)
     require_momentum("beta", beta, least=-1)
@@ -38,15 +62,26 @@ def nesterov_threshold(eta: Array, beta: Array) -> Array:
 def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:
     """Where batches with momentum lose a sample: (2/eta) (1 - beta^2)/(1 + beta - 2 beta share).
 
-    Args: eta; beta, momentum; share, batch over samples, how often each is drawn.
-    Returns: the batch's curvature along the sample (1/eta).
-    Raises: ValueError unless eta > 0, 0 <= beta < 1 and 0 < share <= 1.
     2 (1 - beta)/eta for a small share, 2 (1 + beta)/eta where every batch is all data. Exact for
     the mean of x^2 where samples have directions of their own: u' = beta u - eta l x with
     probability `share`, else u' = beta u, x' = x + u'. Single orbits shrink a little beyond.
+
+    Args:
+      eta: step size.
+      beta: momentum.
+      share: samples of a batch over all samples: how often each is drawn.
+
+    Returns:
+      The batch's curvature along the sample (1/eta).
+
+    Raises:
+      ValueError: unless eta > 0, 0 <= beta < 1 and 0 < share <= 1.
+
+    Example:
+      >>> [round(minibatch_threshold(0.1, 0.9, share), 6) for share in (1e-9, 0.25, 1.0)]
+      [2.0, 2.62069, 38.0]
+
     Source: derived; the ends, Andreyev et al. 2026.
-    >>> [round(minibatch_threshold(0.1, 0.9, share), 6) for share in (1e-9, 0.25, 1.0)]
-    [2.0, 2.62069, 38.0]
     """
     require_positive("eta", eta)
     require_momentum("beta", beta)
@@ -57,13 +92,23 @@ def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:
 def adam_threshold(eta: Array, beta1: Array) -> Array:
     """Threshold of the preconditioned sharpness under Adam: (2 + 2 beta1) / ((1 - beta1) eta).
 
-    Args: eta; beta1, decay of the first moment.
-    Returns: sharpness of P^-1 H (1/eta), P the preconditioner.
-    Raises: ValueError unless eta > 0 and 0 <= beta1 < 1.
     Exact on a quadratic with P frozen, after bias correction has faded.
+
+    Args:
+      eta: step size.
+      beta1: decay of the first moment.
+
+    Returns:
+      Sharpness of P^-1 H (1/eta), P the preconditioner.
+
+    Raises:
+      ValueError: unless eta > 0 and 0 <= beta1 < 1.
+
+    Example:
+      >>> round(adam_threshold(0.1, 0.9), 6)
+      380.0
+
     Source: Cohen et al. 2022.
-    >>> round(adam_threshold(0.1, 0.9), 6)
-    380.0
     """
     require_positive("eta", eta)
     require_momentum("beta1", beta1)
@@ -75,12 +120,24 @@ def sam_threshold(eta: Array, rho: Array, gradient_norm: Array) -> Array:
 
     ||g|| / (2 rho) (sqrt(1 + 8 rho / (eta ||g||)) - 1)
 
-    Args: eta; rho, radius; gradient_norm, ||g||. Returns: sharpness (1/eta); 2/eta at rho = 0.
-    Raises: ValueError unless eta > 0, rho >= 0 and gradient_norm > 0.
     Exact along an eigenvector of a quadratic, for the step g(x + rho g / ||g||).
+
+    Args:
+      eta: step size.
+      rho: radius.
+      gradient_norm: ||g||, norm of the gradient.
+
+    Returns:
+      Sharpness (1/eta); 2/eta at rho = 0.
+
+    Raises:
+      ValueError: unless eta > 0, rho >= 0 and gradient_norm > 0.
+
+    Example:
+      >>> round(sam_threshold(0.1, 0.1, 1.0), 6)
+      10.0
+
     Source: Long and Bartlett 2023.
-    >>> round(sam_threshold(0.1, 0.1, 1.0), 6)
-    10.0
     """
     require_positive("eta", eta)
     require("rho", rho, lambda v: v >= 0, "not be negative")

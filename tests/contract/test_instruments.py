@@ -18,7 +18,7 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax import cli, plots
 from eos_jax.analysis import registry, run
-from eos_jax.results import store
+from eos_jax.results import store, verify
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,7 @@ def test_a_kill_loses_the_tiles_in_work_and_nothing_else(name, command, written,
     for attribute in instrument.says:
         words = str(found.attrs[attribute])
         assert attribute.replace("_", " ") in printed or words in printed
-    assert store.damaged(tmp_path / "killed.zarr") == []
+    assert verify.damaged(tmp_path / "killed.zarr") == []
 
 
 def tiles_in(folder):

@@ -66,6 +66,8 @@ def test_explore_takes_what_sweep_takes():
     obj = eos.objectives.make(**PAPER)
     shown = eos.explore(obj, {"x": np.linspace(3, 3.4, 9), "y": [0.1, 0.5], "eta": 0.2}, 100)
     assert shown._esm == notebook.module()
+    axes = {"x": np.linspace(1, 2, 5), "y": [0.5, 1.0], "eta": 0.1}
+    assert eos.explore(lambda x, y: (1 - x * y) ** 2, axes, 50)._esm == notebook.module()
     with pytest.raises(ValueError, match="Argument `rule`"):
         eos.explore(obj, rule=eos.rules.from_optax(lambda eta: __import__("optax").sgd(eta)))
 

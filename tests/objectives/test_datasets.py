@@ -40,7 +40,7 @@ def test_ten_digits_have_one_hot_targets():
 
 def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"pip install 'eos_jax\[nets\]'"):
+    with pytest.raises(ImportError, match=r"install eos_jax\[nets\]"):
         datasets.digits()
 
 

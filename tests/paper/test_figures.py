@@ -11,7 +11,7 @@ import xarray as xr
 import eos_jax as eos
 from eos_jax import Outcome, cli, config, plots, theory
 from eos_jax.paper.figures import base, chaos, figures, networks, orbits
-from eos_jax.results import store
+from eos_jax.results import store, verify
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def test_a_quick_figure_is_drawn_and_drawn_again_from_its_store(name, tmp_path):
     found = eos.open(tmp_path / "data.zarr")
     xr.testing.assert_identical(found.load(), dataset)
     assert list(found.data_vars) == list(dataset.data_vars)
-    assert store.damaged(tmp_path / "data.zarr") == []
+    assert verify.damaged(tmp_path / "data.zarr") == []
     cli.main(["plot", str(tmp_path / "data.zarr"), "--out", str(tmp_path / "again.png")])
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "first.png").read_bytes()
 
@@ -121,9 +121,9 @@ def test_data_of_a_figure_that_were_damaged_or_lost_are_noticed(tmp_path, capsys
     (chunk,) = (file for file in (path / "b" / "c").rglob("*") if file.is_file())
     whole = chunk.read_bytes()
     chunk.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert [line.partition(":")[0] for line in store.damaged(path)] == ["b"]
+    assert [line.partition(":")[0] for line in verify.damaged(path)] == ["b"]
     chunk.unlink()
-    assert store.damaged(path) == ["b: a chunk is missing"]
+    assert verify.damaged(path) == ["b: a chunk is missing"]
 
 
 def test_data_of_a_figure_are_drawn_as_any_dataset_where_that_is_asked_for(tmp_path):

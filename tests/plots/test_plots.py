@@ -491,7 +491,7 @@ REFUSED = {
     "unknown variable": ("a map", {"variable": "peek"}, "`variable`.*loss.*'peek'"),
     "unknown option": ("a map", {"kind": "outcome", "cmap": "magma"}, "no option `cmap`"),
     "unknown colour map": ("a map", {"cmap": "nice"}, "`cmap`.*'nice'"),
-    "unknown dimension": ("a map", {"sel": {"z": 1}}, "No dimension `z`.*x, y"),
+    "unknown dimension": ("a map", {"sel": {"z": 1}}, "among x, y, but got `z`"),
     "beyond an axis": ("a map", {"sel": {"x": 7.0}}, "`x` goes from 0 to 4, but got 7"),
     "beyond an index": ("a map", {"isel": {"x": 21}}, "`x` has 21 values.*21"),
     "empty selection": ("a map", {"sel": {"x": slice(7, 8)}}, "Nothing is left"),

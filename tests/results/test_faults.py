@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from zarr.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
 
-from eos_jax.results import store
+from eos_jax.results import store, verify
 from tests.results import miniature
 from tests.results.miniature import Killed, Mortal
 
@@ -50,8 +50,8 @@ def test_verifying_is_killed():
         for key in ("loss/c/0", "loss/c/1", "loss/c/3"):
             damage(place, key, "flip", 12345)
         with pytest.raises(Killed):
-            store.damaged(Mortal(place, left))
-        store.damaged(place)
+            verify.damaged(Mortal(place, left))
+        verify.damaged(place)
         miniature.run(place)
         assert miniature.contents(place) == miniature.sound()
 
@@ -91,12 +91,12 @@ def test_each_part_spoilt_in_each_way(key, how):
     damage(place, key, how, 40)
     miniature.never_wrong(place)
     if key != "zarr.json":  # without the group's there is no result to speak of
-        assert any(line.startswith(key.split("/")[0]) for line in store.damaged(place)) or (
+        assert any(line.startswith(key.split("/")[0]) for line in verify.damaged(place)) or (
             key.startswith("outcome/c") and how == "lose"  # pending
         )
     miniature.run(place)
     assert miniature.contents(place) == miniature.sound()
-    assert store.damaged(place) == []
+    assert verify.damaged(place) == []
 
 
 @pytest.mark.parametrize("key", [*TILES, *LABELS, *METADATA, "zarr.json"])
@@ -113,7 +113,7 @@ def test_a_configuration_that_was_touched_is_damage_not_another_sweep():
     attrs = document["attributes"]
     attrs["configuration"] = attrs["configuration"].replace('"steps": 60', '"steps": 61')
     place._store_dict["zarr.json"] = Buffer.from_bytes(json.dumps(document).encode())
-    assert any("hash" in line for line in store.damaged(place))
+    assert any("hash" in line for line in verify.damaged(place))
     miniature.run(place)
     assert miniature.contents(place) == miniature.sound()
 
@@ -136,9 +136,9 @@ def test_metadata_that_say_something_else(change):
         else:
             of["chunk_grid"]["configuration"]["chunk_shape"] = [2]
         place._store_dict[key] = Buffer.from_bytes(json.dumps(document).encode())
-    assert store.damaged(place)
+    assert verify.damaged(place)
     miniature.run(place)
-    store.damaged(place)
+    verify.damaged(place)
     miniature.run(place)
     assert miniature.contents(place) == miniature.sound()
 
@@ -175,7 +175,7 @@ class Store(RuleBasedStateMachine):
     @rule()
     def a_check(self):
         try:
-            store.damaged(self.place)
+            verify.damaged(self.place)
         except (FileNotFoundError, FileExistsError):
             pass
 
@@ -201,10 +201,10 @@ class Store(RuleBasedStateMachine):
     @rule()
     def verify_and_run(self):
         try:
-            store.damaged(self.place)
+            verify.damaged(self.place)
         except (FileNotFoundError, FileExistsError):
             miniature.run(self.place, most=0)  # writes what is known without the group
-            store.damaged(self.place)
+            verify.damaged(self.place)
         miniature.run(self.place)
         self.mended()
         assert miniature.contents(self.place) == miniature.sound()

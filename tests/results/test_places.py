@@ -12,7 +12,7 @@ from zarr.storage import MemoryStore
 
 import eos_jax as eos
 from eos_jax import cli
-from eos_jax.results import places, store
+from eos_jax.results import places, store, verify
 
 pytestmark = pytest.mark.optimised
 
@@ -38,7 +38,7 @@ def test_a_store_by_url(expected, capsys, monkeypatch):
     there = places.as_store(place)
     data = places.read(there, "loss/c/1")
     places.put(there, "loss/c/1", data[:-2])
-    (line,) = store.damaged(place)
+    (line,) = verify.damaged(place)
     assert line.startswith("loss, tile (3,) to (6,)")
     assert store.pending(place).tolist() == [1]
     assert sweep(place).load().identical(expected)
@@ -92,7 +92,7 @@ def test_leftovers_of_killed_writers_are_swept_up_when_they_are_old(tmp_path):
     for name, age in (("0.aaaa.partial", 7200), ("1.bbbb.partial", 60)):
         (chunks / name).write_bytes(b"half")
         os.utime(chunks / name, (time.time() - age,) * 2)
-    assert store.damaged(tmp_path / "s") == []
+    assert verify.damaged(tmp_path / "s") == []
     sweep(tmp_path / "s")
     # the younger one may be somebody's who is writing it
     assert [p.name for p in chunks.glob("*.partial")] == ["1.bbbb.partial"]
@@ -117,4 +117,4 @@ def test_saving_over_somebodys_folder_is_refused(expected, tmp_path):
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "precious"
     for _ in range(2):  # over a result of ours it is not
         store.save(expected, tmp_path / "ours")
-    assert store.damaged(tmp_path / "ours") == []
+    assert verify.damaged(tmp_path / "ours") == []

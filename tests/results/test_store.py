@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import eos_jax as eos
-from eos_jax.results import store
+from eos_jax.results import store, verify
 
 pytestmark = pytest.mark.optimised
 
@@ -214,11 +214,11 @@ def test_damage_is_found_named_and_repaired(name, how, sound, copy):
     if name != "outcome":  # readers that do not ask for a check are not given wrong numbers either
         with pytest.raises(Exception, match=r"."):
             xr.open_zarr(copy)[name].values  # noqa: B018
-    (line,) = store.damaged(copy)
+    (line,) = verify.damaged(copy)
     assert line.startswith(f"{name}, tile (14, 0) to (21, 8)")
     write(copy)
     assert contents(copy) == contents(sound)
-    assert store.damaged(copy) == []
+    assert verify.damaged(copy) == []
 
 
 def test_a_lost_chunk_is_found_and_repaired(sound, copy):
@@ -226,7 +226,7 @@ def test_a_lost_chunk_is_found_and_repaired(sound, copy):
     chunks(copy, "outcome")[0].unlink()
     for lost in (chunks(copy, "loss")[0], chunks(copy, "loss")[3]):
         lost.unlink()
-    (line,) = store.damaged(copy)
+    (line,) = verify.damaged(copy)
     assert line.startswith("loss, tile (21, 0) to (28, 8)") and "missing" in line
     write(copy)
     assert contents(copy) == contents(sound)
@@ -234,7 +234,7 @@ def test_a_lost_chunk_is_found_and_repaired(sound, copy):
 
 def test_a_sound_store_has_no_damage(sound):
     before = contents(sound)
-    assert store.damaged(sound) == []
+    assert verify.damaged(sound) == []
     assert contents(sound) == before
 
 
@@ -245,11 +245,23 @@ def test_damaged_coordinates_are_found(name, copy):
     data = bytearray(chunk.read_bytes())
     data[3] ^= 4
     chunk.write_bytes(data)
-    (line,) = store.damaged(copy)
+    (line,) = verify.damaged(copy)
     assert line.startswith(name)
     write(copy)
     assert chunk.read_bytes() == sound
-    assert store.damaged(copy) == []
+    assert verify.damaged(copy) == []
+
+
+@pytest.mark.parametrize("name", ["x", "eta"])
+def test_lost_coordinates_are_found(name, copy):
+    """They would read as zeros, which are labels like any other."""
+    (chunk,) = [p for p in (copy / name).rglob("c*") if p.is_file()] or chunks(copy, name)
+    sound = chunk.read_bytes()
+    chunk.unlink()
+    assert verify.damaged(copy) == [f"{name}: a chunk is missing"]
+    write(copy)
+    assert chunk.read_bytes() == sound
+    assert verify.damaged(copy) == []
 
 
 # Another configuration (R8) ----------------------------------------------------------------------
@@ -324,7 +336,7 @@ def test_another_version_is_refused_unless_forced(copy):
 def test_a_folder_of_something_else_is_not_touched(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    for function in (write, store.open_dataset, store.damaged):
+    for function in (write, store.open_dataset, verify.damaged):
         with pytest.raises(FileExistsError, match="not a result of eos_jax"):
             function(tmp_path / "mine")
     assert contents(tmp_path / "mine") == {"thesis.tex": b"precious"}
@@ -337,7 +349,7 @@ def test_an_empty_folder_is_used(tmp_path):
 
 
 def test_a_missing_store(tmp_path):
-    for function in (store.open_dataset, store.damaged):
+    for function in (store.open_dataset, verify.damaged):
         with pytest.raises(FileNotFoundError, match="nothing"):
             function(tmp_path / "nothing")
     assert list(tmp_path.iterdir()) == []
@@ -365,7 +377,7 @@ def test_a_damaged_store_with_links_is_not_written_through_by_verify(copy, tmp_p
     chunks(copy, "loss")[0].write_bytes(b"")
     before = contents(outside)
     with pytest.raises(FileExistsError, match="link"):
-        store.damaged(copy)
+        verify.damaged(copy)
     assert contents(outside) == before
 
 
@@ -380,7 +392,7 @@ def test_the_metadata_of_a_store_executes_nothing(sound, copy, tmp_path):
     root = json.loads((copy / "zarr.json").read_text())
     root["attributes"]["configuration"] = pickle.dumps(Bomb(), protocol=0).decode("latin1")
     (copy / "zarr.json").write_text(json.dumps(root))
-    for function in (store.open_dataset, store.damaged):
+    for function in (store.open_dataset, verify.damaged):
         with pytest.raises(FileExistsError):
             function(copy)
     write(copy)

@@ -73,7 +73,7 @@ def test_several_processes_need_a_store(backend):
 def test_a_backend_that_is_none_is_refused():
     with pytest.raises(ValueError, match="`backend` must be one of dask, shard, threads"):
         sweep(backend="thread")
-    with pytest.raises(ValueError, match="take no option"):
+    with pytest.raises(ValueError, match="threads no option"):
         sweep(backend="threads:4")
 
 

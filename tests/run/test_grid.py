@@ -64,7 +64,7 @@ def test_lanes_start_where_their_coordinates_say(sizes, order, tile):
 def test_names_that_results_use_are_refused():
     for name in ("eta", "loss", "steps", "outcome", "sharpness", "lane", "step", "seed"):
         obj = eos.objectives.from_function(lambda p: sum(p.values()), parameters=(name,))
-        with pytest.raises(ValueError, match=f"cannot be named `{name}`"):
+        with pytest.raises(ValueError, match=f"whose names no result has, but got `{name}`"):
             eos.sweep(obj, {name: [1.0, 2.0], "eta": 0.1}, 3)
 
 

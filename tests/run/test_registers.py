@@ -136,7 +136,7 @@ def test_the_engine_and_the_reason_are_said():
     assert "every sample" in ds.attrs["engine_reason"]
     ds = eos.sweep(objective, axes, 40, engine="plain")
     assert ds.attrs["engine_reason"] == "asked for"
-    with pytest.raises(ValueError, match=r"Engine `registers` cannot run this: .*every sample"):
+    with pytest.raises(ValueError, match=r"`engine` must be plain or auto here.*every sample"):
         eos.sweep(objective, axes, 40, observe={"r": observers.trace("loss")}, engine="registers")
     with pytest.raises(ValueError, match="Argument `engine` must be one of"):
         eos.sweep(objective, axes, 40, engine="gpu")

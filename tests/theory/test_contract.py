@@ -103,7 +103,9 @@ def test_every_public_function_is_documented_and_typed():
     functions = [f for f in functions if not isinstance(f, type)]
     assert len(functions) > 30
     for function in functions:
-        assert all(word in function.__doc__ for word in ("Args:", "Returns:", "Source:", ">>>"))
+        assert all(
+            word in function.__doc__ for word in ("Args:\n", "Returns:\n", "Source: ", "Example:\n")
+        )
         annotated = set(function.__annotations__)
         assert annotated == {*inspect.signature(function).parameters, "return"}
 

@@ -10,7 +10,7 @@ import eos_jax as eos
 from eos_jax import flows, theory
 from eos_jax.analysis.extrapolation import observed_order, richardson
 from eos_jax.paper.claims.base import Measurement, claim, number
-from eos_jax.paper.claims.runs import COUPLED, final_gap
+from eos_jax.paper.claims.runs import COUPLED, PARABOLA, final_gap
 
 START = {"x": 2.0, "y": 0.5}
 """A minimum of the paper's model, x^2 - y^2 = 3.75."""
@@ -29,13 +29,6 @@ def _run(objective, start, eta, steps, rule="gradient_descent", every=1, **recor
 
 def _imbalance(end) -> float:
     return float(end["x"] ** 2 - end["y"] ** 2)
-
-
-def _bowl(x):
-    return x * x / 2
-
-
-_BOWL = eos.objectives.from_function(_bowl, name="bowl", floor=0.0)
 
 
 @claim(
@@ -149,7 +142,7 @@ def rod_flow_has_the_threshold_of_descent(quick: bool) -> Measurement:
     etas, rates = np.array([1.9, 1.99, 2.01, 2.1]), []
     for eta in etas:
         rule, record = flows.rod_flow(), {"x": "x", "c": flows.centre("x")}
-        at = _run(_BOWL, {"x": 1.0}, eta, 5, rule, **record)["at"]
+        at = _run(PARABOLA, {"x": 1.0}, eta, 5, rule, **record)["at"]
         half = at["x"] - at["c"]
         rates.append(float(np.log(half[-1] / half[0]) / 5))
     error = float(np.max(np.abs(np.array(rates) - (etas - 2))))

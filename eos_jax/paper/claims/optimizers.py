@@ -11,57 +11,17 @@ import eos_jax as eos
 from eos_jax import measures, theory
 from eos_jax.analysis.extrapolation import richardson
 from eos_jax.paper.claims.base import Measurement, claim
-from eos_jax.paper.claims.runs import COUPLED, final_gap, hessians
-from eos_jax.rules import Rule, from_optax
+from eos_jax.paper.claims.runs import (
+    COUPLED,
+    PARABOLA,
+    QUARTIC,
+    edge_on_a_parabola,
+    final_gap,
+    hessians,
+)
+from eos_jax.rules import from_optax
 from eos_jax.rules.stability import linear_filter_threshold
 from eos_jax.sample import Sample
-
-_LANES = 64
-
-
-def _parabola(x):
-    return 0.5 * x * x
-
-
-def _quartic(x):
-    return 0.25 * x**4
-
-
-_QUADRATIC = eos.objectives.from_function(_parabola, name="parabola")
-
-
-def _turning_point(rule, expected):
-    """The step size at which orbits on x^2/2 turn from decay to growth, and the rule's threshold.
-
-    |x| is compared after 2000 and after 4000 steps, over step sizes spaced by 0.03 % about a guess.
-    The threshold is the dataset's, at the step size found.
-    """
-    etas = expected * np.linspace(0.988, 1.009, _LANES)
-    sizes = []
-    for steps in (2000, 4000):
-        # late sizes of an oscillating orbit: the largest of three horizons a step apart
-        runs = [
-            eos.sweep(_QUADRATIC, {"x": 1.0, "eta": etas}, steps + s, rule=rule, stop=None)
-            for s in (0, 1, 2)
-        ]
-        sizes.append(np.max([np.abs(ds.x_final.values) for ds in runs], axis=0))
-    grows = ~(sizes[1] < sizes[0])
-    if grows.all() or not grows.any():
-        return float("nan"), float("nan")
-    first = int(np.argmax(grows))
-    found = float((etas[first - 1] + etas[first]) / 2)
-    return found, float(np.interp(found, etas, runs[-1].threshold.values))
-
-
-def _threshold(rule, sharpness_times_eta):
-    """The turning point against a formula, and the rule's own threshold there against 1."""
-    found, own = _turning_point(rule, sharpness_times_eta)
-    error = max(abs(found / sharpness_times_eta - 1), abs(own - 1))
-    note = (
-        "eta times the sharpness at which orbits on x^2/2 turn from decay to growth; the dataset's "
-        f"threshold there is {own:.6f}, the sharpness 1; tolerance: 3 spacings"
-    )
-    return Measurement(sharpness_times_eta, found, error, 1e-3, note)
 
 
 @claim(
@@ -70,7 +30,8 @@ def _threshold(rule, sharpness_times_eta):
 )
 def heavy_ball_threshold(quick: bool) -> Measurement:
     """The rule with momentum 0.9 on a quadratic."""
-    return _threshold(eos.rules.heavy_ball(0.9), float(theory.heavy_ball_threshold(1.0, 0.9)))
+    expected = float(theory.heavy_ball_threshold(1.0, 0.9))
+    return edge_on_a_parabola(eos.rules.heavy_ball(0.9), expected, eta=1.0)
 
 
 @claim(
@@ -79,7 +40,8 @@ def heavy_ball_threshold(quick: bool) -> Measurement:
 )
 def nesterov_threshold(quick: bool) -> Measurement:
     """The rule with momentum 0.9 on a quadratic."""
-    return _threshold(eos.rules.nesterov(0.9), float(theory.nesterov_threshold(1.0, 0.9)))
+    expected = float(theory.nesterov_threshold(1.0, 0.9))
+    return edge_on_a_parabola(eos.rules.nesterov(0.9), expected, eta=1.0)
 
 
 @claim(
@@ -94,7 +56,7 @@ def linear_filters_flip_with_decay(quick: bool) -> Measurement:
     betas, decays = np.array([0.9, 0.5]), np.array([0.0, 0.1])
     axes = {"x": 1.0, "eta": 1.0, "beta": betas, "decay": decays}
     rule = from_optax(_mean_momentum, "mean_momentum")
-    ds = eos.sweep(_QUADRATIC, axes, 1, rule=rule, stop=None)
+    ds = eos.sweep(PARABOLA, axes, 1, rule=rule, stop=None)
     found = ds.threshold.values.reshape(2, 2)
     answer = (1 - betas[:, None]) / (1 + betas[:, None])
     formula = linear_filter_threshold(1.0, answer, decays)
@@ -125,17 +87,17 @@ def adam_threshold(quick: bool) -> Measurement:
     with jax.enable_x64(True):
         r = jnp.asarray(1 / limit, jnp.float64)
         hyper = {n: jnp.asarray(v, jnp.float64) for n, v in {**rule.defaults, "eta": eta}.items()}
-        start, zero = rule.init(_QUADRATIC, {"x": r}, hyper), jnp.zeros_like(r)
+        start, zero = rule.init(PARABOLA, {"x": r}, hyper), jnp.zeros_like(r)
         first = {"x": -(1 - b1) / (1 + b1) * r}
         state = start._replace(first=first, second={"x": r**2}, b1_power=zero, b2_power=zero)
-        params, after = rule.step(_QUADRATIC, {"x": r}, state, hyper)
+        params, after = rule.step(PARABOLA, {"x": r}, state, hyper)
         one = jnp.asarray(1)
-        sample = Sample(_QUADRATIC, rule, params, after, hyper, one, one)
+        sample = Sample(PARABOLA, rule, params, after, hyper, one, one)
         own = float(measures.threshold(sample)), float(measures.curvature(sample))
         turned = float(params["x"] / r)
     error = max(abs(turned + 1), *(abs(v / limit - 1) for v in own))
     axes, record = {"x": 1.0, "eta": eta}, ("curvature", "threshold")
-    late = eos.orbits(_QUADRATIC, axes, 20_000, rule=rule, record=record, last=8000)
+    late = eos.orbits(PARABOLA, axes, 20_000, rule=rule, record=record, last=8000)
     shares = (late.curvature / late.threshold).values.ravel()
     mean = float(np.exp(np.mean(np.log(shares[-8000:]))))
     note = (
@@ -155,7 +117,7 @@ def rmsprop_settles_at_its_threshold(quick: bool) -> Measurement:
     """The last steps of an orbit from x = 1: |x|, curvature and threshold."""
     eta, rule = 0.01, eos.rules.rmsprop(decay=0.99, eps=1e-24)
     axes, record = {"x": 1.0, "eta": eta}, ("x", "curvature", "threshold")
-    late = eos.orbits(_QUADRATIC, axes, 8000, rule=rule, record=record, last=10)
+    late = eos.orbits(PARABOLA, axes, 8000, rule=rule, record=record, last=10)
     x, bend, own = (late[n].values.ravel() * eta / 2 for n in ("x_orbit", "curvature", "threshold"))
     errors = [np.abs(np.abs(x) / (eta**2 / 4) - 1), np.abs(bend - 1), np.abs(own - 1)]
     error = float(np.max(errors)) if np.all(x[1:] * x[:-1] < 0) else float("inf")
@@ -168,11 +130,10 @@ def rmsprop_settles_at_its_threshold(quick: bool) -> Measurement:
 )
 def adam_rate_on_a_quartic(quick: bool) -> Measurement:
     """The first step, and the mean fall of log |x| from 1000 to 4000 steps; b2 = 0.99, two b1."""
-    objective = eos.objectives.from_function(_quartic, name="quartic", floor=0.0)
     axes = {"x": 1.0, "eta": 1e-2, "b1": [0.5, 0.9]}
     rule = eos.rules.adam(b1=None, b2=0.99, eps=1e-200)
     ends = [
-        np.abs(eos.sweep(objective, axes, n, rule=rule, stop=None, sharpness=None).x_final.values)
+        np.abs(eos.sweep(QUARTIC, axes, n, rule=rule, stop=None, sharpness=None).x_final.values)
         for n in (1, 1000, 4000)
     ]
     rates = np.log(ends[2] / ends[1]).ravel() / 3000 / (math.log(0.99) / 4)
@@ -190,7 +151,7 @@ def sign_descent_never_settles(quick: bool) -> Measurement:
     """Late points on x^2/2 from four starts: their sum of sizes, and outcomes."""
     eta, rule = 0.01, eos.rules.sign_gradient_descent()
     axes = {"x": [0.3, 0.303, 0.5007, 1.0042], "eta": eta}
-    runs = [eos.sweep(_QUADRATIC, axes, n, rule=rule) for n in (1000, 1001)]
+    runs = [eos.sweep(PARABOLA, axes, n, rule=rule) for n in (1000, 1001)]
     length = np.abs(runs[0].x_final - runs[1].x_final).values.ravel()
     never = all((ds.outcome.values != eos.Outcome.CONVERGED).all() for ds in runs)
     error = float(np.max(np.abs(length / eta - 1))) if never else float("inf")
@@ -219,18 +180,6 @@ def two_step_sizes_end_below_two(quick: bool) -> Measurement:
     return Measurement("in (1.9, 2)", str(scaled.round(5)), error if ok else math.inf, 1e-9, note)
 
 
-def _sharpness_aware(rho):
-    """SAM: the step of the gradient at x + rho g/|g|, for an objective of one scalar."""
-
-    def step(objective, params, state, hyper):
-        slope = lambda p: jax.grad(lambda x: objective.full_loss({"x": (x,)}))(p)  # noqa: E731
-        x = params["x"]
-        move = hyper["eta"] * slope(x + rho * jnp.sign(slope(x)))
-        return {"x": x - move}, state
-
-    return Rule("sam", lambda objective, params, hyper: (), step)
-
-
 @claim(
     statement="SAM on x^2/2: |x'| = |x| at sharpness |g|/(2 rho) (sqrt(1 + 8 rho/(eta |g|)) - 1)",
     source="Long and Bartlett 2023",
@@ -240,7 +189,7 @@ def sam_threshold(quick: bool) -> Measurement:
     eta, rho = 1.6, 0.05
     x = np.linspace(0.05, 0.5, 4096)
     axes = {"x": x, "eta": eta}
-    ds = eos.sweep(_QUADRATIC, axes, 1, rule=_sharpness_aware(rho), stop=None)
+    ds = eos.sweep(PARABOLA, axes, 1, rule=eos.rules.sam(rho), stop=None)
     change = np.abs(ds.x_final.values) - x
     root = int(np.flatnonzero(np.diff(np.sign(change)))[0])
     share = change[root] / (change[root] - change[root + 1])

@@ -12,39 +12,10 @@ import eos_jax as eos
 from eos_jax import measures, theory
 from eos_jax.analysis.extrapolation import richardson
 from eos_jax.paper.claims.base import Measurement, claim, interval, number, predicate
-from eos_jax.paper.claims.runs import COUPLED, final_gap
+from eos_jax.paper.claims.runs import COUPLED, PARABOLA, QUARTIC, edge_on_a_parabola, final_gap
 from eos_jax.theory import from_cd
 
-
-def _bowl(x):
-    return x * x / 2
-
-
-_BOWL = eos.objectives.from_function(_bowl, name="bowl", floor=0.0)
 _LANES = 64
-
-
-def _edge(rule, expected: float, **hyper) -> Measurement:
-    """Where orbits on x^2/2 turn from decay to growth, in all step sizes times a factor, against 1.
-
-    After 20,000 steps from x = 1 a multiplier that is off 1 by a spacing of the factors has moved
-    |x| by more than a factor of ten. The dataset's threshold there must be the sharpness, 1.
-    """
-    factors = np.linspace(0.99, 1.01, _LANES)
-    etas = {n: v * factors * expected for n, v in hyper.items() if n.startswith("eta")}
-    axes = {"x": 1.0, **hyper, **etas}
-    ends = eos.sweep(_BOWL, axes, 20_000, rule=rule, stop=None, combine="zip")
-    grows = ~(np.abs(ends.x_final.values) < 1)
-    if grows.all() or not grows.any():
-        return Measurement(1.0, "no turn", math.inf, 1e-3)
-    first = int(np.argmax(grows))
-    found = float((factors[first - 1] + factors[first]) / 2)
-    own = float(np.interp(found, factors, ends.threshold.values))
-    note = (
-        "the factor on the step sizes predicted at which orbits turn from decay to growth; the "
-        f"dataset's threshold there is {own:.6f}, the sharpness 1; tolerance: three spacings"
-    )
-    return Measurement(1.0, found, max(abs(found - 1), abs(own - 1)), 1e-3, note)
 
 
 @claim(
@@ -53,7 +24,7 @@ def _edge(rule, expected: float, **hyper) -> Measurement:
 )
 def averaged_momentum_threshold(quick: bool) -> Measurement:
     """The rule on a parabola about eta = 38."""
-    return _edge(eos.rules.averaged_momentum(0.9), 38.0, eta=1.0)
+    return edge_on_a_parabola(eos.rules.averaged_momentum(0.9), 38.0, eta=1.0)
 
 
 @claim(
@@ -62,7 +33,7 @@ def averaged_momentum_threshold(quick: bool) -> Measurement:
 )
 def decoupled_decay_threshold(quick: bool) -> Measurement:
     """b = 0.5 and w = 0.3: (2 - 0.3 eta) 1.5 = eta."""
-    return _edge(eos.rules.decayed_heavy_ball(0.5, 0.3), 3 / 1.45, eta=1.0)
+    return edge_on_a_parabola(eos.rules.decayed_heavy_ball(0.5, 0.3), 3 / 1.45, eta=1.0)
 
 
 @claim(
@@ -71,7 +42,9 @@ def decoupled_decay_threshold(quick: bool) -> Measurement:
 )
 def coupled_decay_threshold(quick: bool) -> Measurement:
     """b = 0.5 and w = 0.3: 3/eta = 1.3."""
-    return _edge(eos.rules.decayed_heavy_ball(0.5, 0.3, coupled=True), 3 / 1.3, eta=1.0)
+    return edge_on_a_parabola(
+        eos.rules.decayed_heavy_ball(0.5, 0.3, coupled=True), 3 / 1.3, eta=1.0
+    )
 
 
 @claim(
@@ -80,7 +53,7 @@ def coupled_decay_threshold(quick: bool) -> Measurement:
 )
 def sam_without_norm_threshold(quick: bool) -> Measurement:
     """rho = 0.4: eta = 2/1.4."""
-    return _edge(eos.rules.sam(0.4, normalised=False), 2 / 1.4, eta=1.0)
+    return edge_on_a_parabola(eos.rules.sam(0.4, normalised=False), 2 / 1.4, eta=1.0)
 
 
 @claim(
@@ -89,7 +62,7 @@ def sam_without_norm_threshold(quick: bool) -> Measurement:
 )
 def cycle_of_two_alike_threshold(quick: bool) -> Measurement:
     """b = 2 a: the product (1 - a l)(1 - b l) reaches 1 at a = 3/2."""
-    return _edge(eos.rules.cyclic_gradient_descent(), 1.5, eta_A=1.0, eta_B=2.0)
+    return edge_on_a_parabola(eos.rules.cyclic_gradient_descent(), 1.5, eta_A=1.0, eta_B=2.0)
 
 
 @claim(
@@ -99,7 +72,7 @@ def cycle_of_two_alike_threshold(quick: bool) -> Measurement:
 def cycle_of_two_apart_threshold(quick: bool) -> Measurement:
     """b = 10 a: the product reaches -1 at a = (11 - sqrt(121 - 80))/20."""
     rule = eos.rules.cyclic_gradient_descent()
-    return _edge(rule, (11 - math.sqrt(41)) / 20, eta_A=1.0, eta_B=10.0)
+    return edge_on_a_parabola(rule, (11 - math.sqrt(41)) / 20, eta_A=1.0, eta_B=10.0)
 
 
 @claim(
@@ -110,7 +83,7 @@ def sam_bounces(quick: bool) -> Measurement:
     """The last two points of orbits at three radii."""
     eta, rho = 0.5, np.array([0.01, 0.1, 1.0])
     axes = {"x": 1.3, "eta": eta, "rho": rho}
-    late = eos.orbits(_BOWL, axes, 500, rule="sam", record=("x",), last=2).x_orbit.values
+    late = eos.orbits(PARABOLA, axes, 500, rule="sam", record=("x",), last=2).x_orbit.values
     expected = eta * rho / (2 - eta)
     turns = np.all(late[..., 0] * late[..., 1] < 0)
     error = np.max(np.abs(np.abs(late) / expected[:, None] - 1)) if turns else math.inf
@@ -126,7 +99,7 @@ def fixed_lengths_and_their_cycles(quick: bool) -> Measurement:
     eta, lengths = 0.01, []
     for rule in ("normalised_gradient_descent", "root_gradient_descent"):
         axes = {"x": 0.3037, "eta": eta}
-        late = eos.orbits(_BOWL, axes, 300, rule=rule, record=("x",), last=2).x_orbit.values
+        late = eos.orbits(PARABOLA, axes, 300, rule=rule, record=("x",), last=2).x_orbit.values
         lengths.append(float(np.abs(late[..., 1] - late[..., 0]).ravel()[0] / eta))
     expected = np.array([1.0, 0.5**0.5])
     error = float(np.max(np.abs(np.array(lengths) / expected - 1)))
@@ -265,18 +238,16 @@ def normalised_descent_flattens_four_scalars(quick: bool) -> Measurement:
 def descent_on_a_quartic_is_sublinear(quick: bool) -> Measurement:
     """x sqrt(2 eta t) after 10^6 steps at eta = 0.1."""
     eta, steps = 0.1, 1_000_000
-    quartic = eos.objectives.from_function(_quartic, name="quartic", floor=0.0)
-    ds = eos.sweep(quartic, {"x": 1.0, "eta": eta}, steps, stop=None, sharpness=None)
+    ds = eos.sweep(QUARTIC, {"x": 1.0, "eta": eta}, steps, stop=None, sharpness=None)
     note = f"{steps} steps; tolerance: log(t)/t and the start"
     return number(1.0, float(ds.x_final) * math.sqrt(2 * eta * steps), 1e-4, note)
 
 
-def _quartic(x):
-    return x**4 / 4
-
-
 def _sextic(x):
     return x**6 / 6
+
+
+_SEXTIC = eos.objectives.from_function(_sextic, name="sextic", floor=0.0)
 
 
 @claim(
@@ -286,8 +257,7 @@ def _sextic(x):
 def adam_rates_on_powers(quick: bool) -> Measurement:
     """Rates from 10,000 to 20,000 steps, k = 4 and 6, b2 = 0.99, two b1, against 0.9974906, ..."""
     rule, errors, found = eos.rules.adam(b1=None, b2=0.99, eps=0.0), [], []
-    for k, loss, printed in ((4, _quartic, 0.9974906), (6, _sextic, 0.9987445)):
-        objective = eos.objectives.from_function(loss, name=f"power {k}", floor=0.0)
+    for k, objective, printed in ((4, QUARTIC, 0.9974906), (6, _SEXTIC, 0.9987445)):
         axes = {"x": 1.0, "eta": 1e-2, "b1": [0.5, 0.9]}
         ends = [
             eos.sweep(objective, axes, n, rule=rule, stop=None, sharpness=None).x_final.values
@@ -308,7 +278,7 @@ def adam_never_settles_on_a_parabola(quick: bool) -> Measurement:
     """The root mean square of late points of 16 orbits, 20,000 and 40,000 steps on."""
     rule, eta = eos.rules.adam(b1=0.9, b2=0.99, eps=0.0), 0.01
     axes = {"x": np.linspace(0.5, 1.5, 16), "eta": eta}
-    late = eos.orbits(_BOWL, axes, 40_000, rule=rule, record=("x",), last=20_001).x_orbit.values
+    late = eos.orbits(PARABOLA, axes, 40_000, rule=rule, record=("x",), last=20_001).x_orbit.values
     halves = [np.sqrt(np.mean(part**2)) for part in (late[:, :10_000], late[:, 10_000:])]
     length = eta * 0.1 / (2 * 1.9)
     share = np.array(halves) / length
@@ -544,9 +514,8 @@ def independent_samples_settle_at_the_lower_plateau(quick: bool) -> Measurement:
 def adam_holds_a_network_at_its_edge(quick: bool) -> Measurement:
     """The preconditioned sharpness over the threshold, the last third of 6000 steps, two b1."""
     rule = eos.rules.adam(b1=None, b2=0.99, eps=1e-7)
-    found = _late(rule, 6000, 100, {"r": "relative_curvature"}, eta=0.003, b1=np.array([0.5, 0.9]))[
-        "r"
-    ]
+    record, b1 = {"r": "relative_curvature"}, np.array([0.5, 0.9])
+    found = _late(rule, 6000, 100, record, eta=0.003, b1=b1)["r"]
     means = found.mean(axis=-1)
     note = f"from {found.min():.2f} to {found.max():.2f}; tolerance: it swings about the edge"
     worst = float(means[np.argmax(np.abs(means - 1))])

@@ -14,12 +14,25 @@ from eos_jax import theory
 from eos_jax.loops import advance
 from eos_jax.objectives import Objective
 from eos_jax.observers import trace
+from eos_jax.paper.claims.base import Measurement
 
 PIECE = 10_000
 """Steps in one call of `eos.iterate`, whose number of steps is compiled in."""
 
 COUPLED = eos.objectives.scalar_product((2, 2))
 """The paper's model."""
+
+
+def _parabola(x):
+    return x * x / 2
+
+
+def _quartic(x):
+    return x**4 / 4
+
+
+PARABOLA = eos.objectives.from_function(_parabola, name="parabola", floor=0.0)
+QUARTIC = eos.objectives.from_function(_quartic, name="quartic", floor=0.0)
 
 
 def descend(
@@ -202,3 +215,26 @@ def balanced_start(
 def final_gap(objective: Objective, params: Mapping, eta: Any) -> np.ndarray:
     """2/eta - S at the minimum whose imbalances are those of the point given."""
     return 2 / np.asarray(eta) - theory.gradient_flow_sharpness(scalars(objective, params))
+
+
+def edge_on_a_parabola(rule: Any, expected: float, **hyper: Any) -> Measurement:
+    """Where orbits on x^2/2 turn from decay to growth, in all step sizes times a factor, against 1.
+
+    After 20,000 steps from x = 1 a multiplier that is off 1 by a spacing of the factors has moved
+    |x| by more than a factor of ten. The dataset's threshold there must be the sharpness, 1.
+    """
+    factors = np.linspace(0.99, 1.01, 64)
+    etas = {n: v * factors * expected for n, v in hyper.items() if n.startswith("eta")}
+    axes = {"x": 1.0, **hyper, **etas}
+    ends = eos.sweep(PARABOLA, axes, 20_000, rule=rule, stop=None, combine="zip")
+    grows = ~(np.abs(ends.x_final.values) < 1)
+    if grows.all() or not grows.any():
+        return Measurement(1.0, "no turn", float("inf"), 1e-3)
+    first = int(np.argmax(grows))
+    found = float((factors[first - 1] + factors[first]) / 2)
+    own = float(np.interp(found, factors, ends.threshold.values))
+    note = (
+        "the factor on the step sizes predicted at which orbits turn from decay to growth; the "
+        f"dataset's threshold there is {own:.6f}, the sharpness 1; tolerance: three spacings"
+    )
+    return Measurement(1.0, found, max(abs(found - 1), abs(own - 1)), 1e-3, note)

@@ -1,21 +1,18 @@
 """The figures of the paper: rows of settings, one file for each kind.
 
-To add one, write a row in `FIGURES` of a file here, and name a new file in `KINDS`.
+To add one, write a row in `FIGURES` of a file here, an old one or a new one.
 """
 
 import importlib
+import pkgutil
 
 from eos_jax.paper.figures.base import Figure
 
-KINDS = (
-    "networks", "orbits", "final_sharpness", "two_step", "regions", "fates", "chaos", "scalars",
-)  # fmt: skip
-"""The files."""
-
 
 def _rows() -> list[Figure]:
-    modules = [importlib.import_module(f"{__name__}.{kind}") for kind in KINDS]
-    return [figure for module in modules for figure in module.FIGURES]
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return [figure for module in modules for figure in getattr(module, "FIGURES", ())]
 
 
 figures: dict[str, Figure] = {

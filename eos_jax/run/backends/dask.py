@@ -48,7 +48,9 @@ RETRIES = 2
 def dask(option: str) -> Backend:
     """The workers of the scheduler at an address, or "local" for processes started here."""
     if not option:
-        raise ValueError("A scheduler must be an address, such as tcp://host:8786, or local.")
+        raise ValueError(
+            "A scheduler must be an address, such as tcp://host:8786, or local, but got none."
+        )
     if not importlib.util.find_spec("distributed"):
         raise ValueError("A scheduler needs dask.distributed: install eos_jax[dask].")
     return Backend(functools.partial(run, option), ways=WAYS, remote=True)

@@ -20,7 +20,7 @@ class _Cancelled(BaseException):
 def threads(option: str = "") -> Backend:
     """The default: nothing to start, nothing to say."""
     if option:
-        raise ValueError(f"Argument `backend`: threads take no option, but got {option!r}.")
+        raise ValueError(f"Argument `backend` must give threads no option, but got {option!r}.")
     return Backend(run)
 
 
@@ -95,18 +95,23 @@ def run(
                 return
             written = writer.submit(write, tile, found) if found is not None else None
 
+    try:
+        _on_all(workers, work, cancelled)
+    except _Cancelled:
+        raise refused[0] from None
+    if failed and not succeeded.is_set():
+        raise next(iter(failed.values()))
+    return {tile: in_words(error) for tile, error in failed.items()}
+
+
+def _on_all(workers, work, cancelled) -> None:
+    """Work on all devices at once; what ends one is told the others, and raised when all ended."""
     each = len(workers)
     with ThreadPoolExecutor(each) as writer, ThreadPoolExecutor(each) as pool:
         try:
             futures = [pool.submit(work, device, writer) for device in workers]
             for future in as_completed(futures):
                 future.result()
-        except _Cancelled:
-            cancelled.set()
-            raise refused[0] from None
         except BaseException:
             cancelled.set()
             raise
-    if failed and not succeeded.is_set():
-        raise next(iter(failed.values()))
-    return {tile: in_words(error) for tile, error in failed.items()}
