@@ -402,6 +402,6 @@ def as_hyper(rule: Rule, given: Any, params: Mapping[str, jax.Array]) -> dict[st
     for name in rule.hyperparameters:
         value = jnp.asarray(complete[name], jnp.uint32 if name == "seed" else dtype)
         if not isinstance(value, Tracer):
-            rules.check_hyper(name, np.asarray(value))  # NumPy: several dispatches less
+            rules.check_hyper(name, np.asarray(value), rule=rule)  # NumPy: fewer dispatches
         result[name] = value
     return result
