@@ -56,7 +56,9 @@ def simulate(
       every: steps between samples. The start is a sample; the end is always shown to `finalize`.
 
     Returns:
-      The observer's result, or a dict of results.
+      The observer's result, or a dict of results, arrays of JAX. Those in double precision, as
+      from NumPy numbers, are best computed with as `np.asarray(result)`: JAX's own arithmetic
+      rounds them to single unless its x64 switch is on.
 
     Raises:
       ValueError: if steps is negative, every not positive, eta not a positive scalar, or the

@@ -537,6 +537,11 @@ MUTANTS = (
         ("critical_sharpness_is_directional",),
     ),
     Mutant(
+        "axes_beyond_their_range", "rules/hyper.py",
+        "(float(np.min(value)), float(np.max(value)))", "(float(np.min(value)),)",
+        (), ("tests/rules/test_base.py",),
+    ),
+    Mutant(
         "nesterov_forgets", "rules/momentum.py",
         'beta = hyper["momentum"]\n        move = {n: beta * state[n]',
         'beta = hyper["momentum"]\n        move = {n: 0.99 * beta * state[n]',
@@ -558,7 +563,7 @@ MUTANTS = (
         "sam_norm_without_copies", "rules/sharpness_aware.py",
         "copies * jnp.sum(slope[name] ** 2)",
         "jnp.sum(slope[name] ** 2)",
-        (), ("tests/rules/test_steps.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "sam_reach_times_the_norm", "rules/sharpness_aware.py",
@@ -576,13 +581,13 @@ MUTANTS = (
         "warmup_a_step_late", "rules/schedules.py",
         '(count + 1) / hyper["warmup"]',
         'count / hyper["warmup"]',
-        (), ("tests/rules/test_steps.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "cosine_of_half_a_turn", "rules/schedules.py",
         "jnp.cos(jnp.pi * over)",
         "jnp.cos(jnp.pi * over / 2)",
-        (), ("tests/rules/test_steps.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "threshold_of_the_last_step", "rules/schedules.py",
@@ -642,7 +647,7 @@ MUTANTS = (
         "shampoo_power", "rules/matrices.py",
         "_between(after[n], slope[n], -0.25)",
         "_between(after[n], slope[n], -0.24)",
-        (), ("tests/rules/test_matrices.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_matrices.py",),
     ),
     Mutant(
         "shampoo_own_curvature", "rules/matrices.py",
@@ -654,7 +659,7 @@ MUTANTS = (
         "muon_without_nesterov", "rules/matrices.py",
         "slope[n] + beta * gathered[n]",
         "gathered[n]",
-        (), ("tests/rules/test_matrices.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_matrices.py",),
     ),
     Mutant(
         "dual_norm_is_the_largest", "curvature/norm_balls.py",
@@ -672,7 +677,7 @@ MUTANTS = (
         "adamw_decay_without_eta", "rules/adaptive.py",
         'hyper["eta"] * hyper["weight_decay"] * params',
         'hyper["weight_decay"] * params',
-        (), ("tests/rules/test_steps.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "rmsprop_by_the_last_size", "rules/adaptive.py",
@@ -702,7 +707,7 @@ MUTANTS = (
         "lion_remembers_what_it_shows", "rules/fixed_length.py",
         "b2 * state[n] + (1 - b2) * slope[n]",
         "b1 * state[n] + (1 - b1) * slope[n]",
-        (), ("tests/rules/test_steps.py",),
+        ("rules_walk_as_published",), ("tests/rules/test_steps.py",),
     ),
     Mutant(
         "normalised_without_copies", "rules/fixed_length.py",

@@ -13,7 +13,8 @@ from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
 TOPICS = (
     "theorems", "errata", "plain_loop", "sharpness", "chaos", "analysis", "neighbours",
-    "optimizers", "rules", *(("flows",) if importlib.util.find_spec("diffrax") else ()), "traps",
+    "optimizers", "rules", "steps",
+    *(("flows",) if importlib.util.find_spec("diffrax") else ()), "traps",
 )  # fmt: skip
 """The files, in the order in which their claims are listed; those of flows need diffrax."""
 
