@@ -43,8 +43,8 @@ def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:
     Raises: ValueError unless eta > 0, 0 <= beta < 1 and 0 < share <= 1.
     2 (1 - beta)/eta for a small share, 2 (1 + beta)/eta where every batch is all data. Exact for
     the mean of x^2 where samples have directions of their own: u' = beta u - eta l x with
-    probability `share`, else u' = beta u, x' = x + u'. Single orbits still shrink beyond it, by their
-    exponent: for share 1/2 to 1.4 times as far at beta = 0.5, to 1.6 times at 0.8.
+    probability `share`, else u' = beta u, x' = x + u'. Single orbits still shrink beyond it, for
+    share 1/2 to 1.4 times as far at beta = 0.5 and to 1.6 times at 0.8.
     Source: derived; the ends, Andreyev et al. 2026.
     >>> [round(minibatch_threshold(0.1, 0.9, share), 6) for share in (1e-9, 0.25, 1.0)]
     [2.0, 2.62069, 38.0]
