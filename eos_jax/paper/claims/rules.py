@@ -350,25 +350,22 @@ def small_eps_keeps_no_minimum(quick: bool) -> Measurement:
     source="derived; Bai et al. 2026 for k = 2",
 )
 def adam_slides_to_the_flattest_minimum(quick: bool) -> Measurement:
-    """2 (x^2 + y^2) of 16 orbits after 500 and after 100,000 steps, past their first loss of 0.
+    """2 (x^2 + y^2) of 32 orbits after 500 and after 100,000 steps, past a loss of nearly 0.
 
     Beside the edge all the while: the median of the preconditioned sharpness over the threshold.
     """
     rule = eos.rules.adam(b1=0.9, b2=0.99)
     axes = {"x": np.linspace(1.5, 4, 16), "y": 0.3, "eta": [0.04, 0.08]}
-    first = eos.sweep(COUPLED, axes, 100_000, rule=rule)
-    early, late = (
-        eos.sweep(COUPLED, axes, n, rule=rule, stop=None).squeeze() for n in (500, 100_000)
-    )
+    least = {"least": eos.observers.minimum("loss")}
+    early = eos.sweep(COUPLED, axes, 500, rule=rule, stop=None, observe=least)
+    late = eos.sweep(COUPLED, axes, 100_000, rule=rule, stop=None)
     sharp = [2 * (ds.x_final**2 + ds.y_final**2).values for ds in (early, late)]
-    edge = float((late.curvature / late.threshold).median())
-    came = bool((first.outcome == eos.Outcome.CONVERGED).all()) and int(first.steps.max()) < 500
-    ok = came and float(np.median(sharp[0])) > 8 and abs(edge - 1) < 0.1
+    edge, came = float((late.curvature / late.threshold).median()), float(early.least.max())
+    ok = came < 1e-6 and float(np.median(sharp[0])) > 8 and abs(edge - 1) < 0.1
     worst = float(sharp[1].ravel()[np.argmax(np.abs(sharp[1] - 4))])
     note = (
-        f"within 1e-12 of a loss of 0 by step {int(first.steps.max())}; median sharpness "
-        f"{np.median(sharp[0]):.2f} at step 500, share of the edge {edge:.3f} at the end; "
-        "tolerance: the bounce, eta/2"
+        f"least losses up to step 500 below {came:.1e}, median sharpness {np.median(sharp[0]):.2f} "
+        f"there; share of the edge {edge:.3f} at the end; tolerance: the bounce, eta/2"
     )
     return number(4.0, worst if ok else math.nan, 0.04, note)
 
