@@ -56,7 +56,9 @@ def simulate(
       every: steps between samples. The start is a sample; the end is always shown to `finalize`.
 
     Returns:
-      The observer's result, or a dict of results.
+      The observer's result, or a dict of results, arrays of JAX. Those in double precision, as
+      from NumPy numbers, are best computed with as `np.asarray(result)`: JAX's own arithmetic
+      rounds them to single unless its x64 switch is on.
 
     Raises:
       ValueError: if steps is negative, every not positive, eta not a positive scalar, or the
@@ -402,6 +404,6 @@ def as_hyper(rule: Rule, given: Any, params: Mapping[str, jax.Array]) -> dict[st
     for name in rule.hyperparameters:
         value = jnp.asarray(complete[name], jnp.uint32 if name == "seed" else dtype)
         if not isinstance(value, Tracer):
-            rules.check_hyper(name, np.asarray(value))  # NumPy: several dispatches less
+            rules.check_hyper(name, np.asarray(value), rule=rule)  # NumPy: fewer dispatches
         result[name] = value
     return result

@@ -3,7 +3,9 @@ Heavy ball and Adam, step size against momentum
 ===============================================
 
 Every hyperparameter of a rule may be an axis, and every rule has its own threshold of stability:
-2 (1 + momentum) / eta for heavy ball; for Adam that of the preconditioned Hessian.
+2 (1 + momentum) / eta for heavy ball; for Adam that of the preconditioned Hessian. Adam comes to a
+minimum, and is converged by the sizes of gradients that it remembers then; when it has forgotten
+them it leaves again, as rules_compared shows.
 
 Run:  python scripts/heavy_ball_and_adam.py
 """

@@ -28,6 +28,9 @@ def test_directional_sharpness_and_shares_of_the_threshold(paper, x64):
     hessian = oracle.product_hessian(FULL)
     want = slope @ hessian @ slope / (slope @ slope)
     assert float(measures.directional_sharpness(here(paper))) == pytest.approx(want, rel=1e-12)
+    # of a step of gradient descent and the top eigenvector
+    along = abs(slope @ np.linalg.eigh(hessian)[1][:, -1]) / np.linalg.norm(slope)
+    assert float(measures.alignment(here(paper))) == pytest.approx(along, rel=1e-10)
     share = float(measures.relative_curvature(here(paper)))
     assert share == pytest.approx(np.linalg.eigvalsh(hessian)[-1] / 20, rel=1e-12)
 

@@ -39,7 +39,7 @@ WITHOUT_EXAMPLE = {
     # values and contracts: what makes them has the example
     "Outcome", "Stop", "Family", "Objective", "Label", "Observer", "Init", "Rule", "Step",
     # for those who write a family, shown in the guide and by every family there is
-    "discover", "register", "check_hyper", "is_step_size", "as_observers",
+    "discover", "register", "is_step_size", "as_observers",
 }  # fmt: skip
 
 PUBLIC = [(place, name) for place, names in SURFACE.items() for name in names.split()]

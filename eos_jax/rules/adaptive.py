@@ -2,8 +2,9 @@
 
 They are gradient descent in a metric that moves: P, diagonal, from the second moments. A minimum
 is stable while the sharpness of P^(-1/2) H P^(-1/2), the preconditioned one, is below what the
-momentum alone allows. The powers b1^t and b2^t of the bias corrections are carried as floats: an
-integer count beside the parameters would slow the loop.
+momentum alone allows. That is judged by the present P; where gradients vanish P fades to what eps
+leaves of it, and a minimum too sharp for that is left again. The powers b1^t and b2^t of the bias
+corrections are carried as floats: an integer count beside the parameters would slow the loop.
 """
 
 from typing import Any, NamedTuple
@@ -83,7 +84,8 @@ def rmsprop(decay: float | None = 0.9, eps: float | None = 1e-8) -> Rule:
         ("eta", "decay", "eps"),
         curvature=curvature,
         threshold=lambda sample: 2 / sample.hyper["eta"],
-        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v + eps)",
+        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v + eps), by the "
+        "present v: it fades where gradients vanish",
     )
 
 
@@ -121,7 +123,8 @@ def adam(b1: float | None = 0.9, b2: float | None = 0.999, eps: float | None = 1
         ("eta", "b1", "b2", "eps"),
         curvature=preconditioned_sharpness,
         threshold=_adam_threshold,
-        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v_hat) + eps",
+        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v_hat) + eps, by the "
+        "present v_hat: it fades where gradients vanish",
     )
 
 
@@ -165,8 +168,9 @@ def adamw(
         ("eta", "b1", "b2", "eps", "weight_decay"),
         curvature=preconditioned_sharpness,
         threshold=_adam_threshold,
-        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v_hat) + eps; the decay "
-        "moves the fixed point off the minimum of the loss",
+        remark="the curvature is that of P^(-1/2) H P^(-1/2), P = sqrt(v_hat) + eps, by the "
+        "present v_hat: it fades where gradients vanish; the decay moves the fixed point off the "
+        "minimum of the loss",
     )
 
 

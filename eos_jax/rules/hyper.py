@@ -1,11 +1,13 @@
 """Hyperparameters: which a rule wants, which are given, and whether they can be meant."""
 
+import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from eos_jax.rules.base import Rule
+from eos_jax.rules.base import Rule, registry
 
 
 def is_step_size(name: str) -> bool:
@@ -44,8 +46,28 @@ def complete_hyper(rule: Rule, given: Any, lane: Any = 0) -> dict[str, Any]:
     return {name: known[name] for name in rule.hyperparameters}
 
 
-def check_hyper(name: str, value: np.ndarray, argument: str = "Argument") -> None:
-    """Raise unless every value is finite, of a step size positive, of a batch at least 1."""
+def check_hyper(
+    name: str, value: np.ndarray, argument: str = "Argument", rule: Rule | None = None
+) -> None:
+    """Raise unless every value can be meant: what the rule refuses as a default, it refuses here.
+
+    Args:
+      name: of the hyperparameter.
+      value: its values.
+      argument: what they are called in the message.
+      rule: whose hyperparameter it is; a registered one knows its range.
+
+    Raises:
+      ValueError: if one is not finite, a step size not positive, a batch below 1, or if the rule's
+        family takes no such number.
+
+    Example:
+      >>> import numpy as np
+      >>> from eos_jax import rules
+      >>> rules.check_hyper("momentum", np.array([0.5, 1.5]), "Axis", rules.heavy_ball())
+      Traceback (most recent call last):
+      ValueError: Axis `momentum` must be a number in (-1, 1), but got 1.5.
+    """
     good = np.isfinite(value) & ((value > 0) | (not is_step_size(name)))
     good &= (value >= 1) | (name != "batch")
     if not good.all():
@@ -54,3 +76,27 @@ def check_hyper(name: str, value: np.ndarray, argument: str = "Argument") -> Non
         raise ValueError(
             f"{argument} `{name}` must be {kind}, but got {np.asarray(value)[~good].flat[0]}."
         )
+    if rule is None or name == "seed":
+        return
+    for extreme in dict.fromkeys((float(np.min(value)), float(np.max(value)))):
+        if refusal := _refusal(rule, name, extreme):
+            raise ValueError(refusal.replace("Argument", argument, 1))
+
+
+@functools.lru_cache(maxsize=4096)
+def _refusal(rule: Rule, name: str, value: float) -> str:
+    """What the family of a registered rule says of a hyperparameter's value; "" if it takes it."""
+    if rule.name not in registry:
+        return ""
+    family = registry[rule.name].make
+    known = inspect.signature(family).parameters
+    own = {n: rule.defaults.get(n) for n in rule.hyperparameters if n in known}
+    if name not in own or not set(rule.settings) <= set(known):
+        return ""
+    if family(**rule.settings, **own) is not rule:  # another rule of that name
+        return ""
+    try:
+        inspect.unwrap(family)(**rule.settings, **{**own, name: value})
+    except ValueError as refusal:
+        return str(refusal)
+    return ""

@@ -134,7 +134,7 @@ def make_grid(
                 )
             along[name] = dim
         if name in rule.hyperparameters:
-            check_hyper(name, value, "Axis")
+            check_hyper(name, value, "Axis", rule)
         values[name] = value
     return Grid(tuple(lengths), tuple(lengths.values()), values, along, entries)
 

@@ -64,7 +64,8 @@ def minibatch_threshold(eta: Array, beta: Array, share: Array) -> Array:
 
     2 (1 - beta)/eta for a small share, 2 (1 + beta)/eta where every batch is all data. Exact for
     the mean of x^2 where samples have directions of their own: u' = beta u - eta l x with
-    probability `share`, else u' = beta u, x' = x + u'. Single orbits shrink a little beyond.
+    probability `share`, else u' = beta u, x' = x + u'. Single orbits still shrink beyond it, for
+    share 1/2 to 1.4 times as far at beta = 0.5 and to 1.6 times at 0.8.
 
     Args:
       eta: step size.

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import eos_jax as eos
-from eos_jax import flows
+from eos_jax import flows, measures
 from eos_jax.flows.base import flow, spectrum
 from tests import oracle
+from tests.rules.examples import sample
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,6 @@ def test_rod_flow(paper, x64):
     np.testing.assert_allclose([end["x"], end["y"]], z[:2] + z[2:], rtol=1e-7)
 
 
-@pytest.mark.long  # its centre is that of a claim
 def test_edge_flow(paper, x64):
     """Amplitude and direction as printed, in the full space of four coordinates."""
 
@@ -83,6 +83,18 @@ def test_edge_flow(paper, x64):
     z = solved(field, np.concatenate([start - half, [size], half / size]), 5)
     end = ends(flows.edge_flow(), 0.1, 5, paper)
     np.testing.assert_allclose([end["x"], end["y"]], (z[:4] + z[4] * z[5:])[[0, 2]], rtol=1e-7)
+
+
+@pytest.mark.parametrize("rule", [flows.rod_flow(), flows.edge_flow()], ids=lambda r: r.name)
+def test_a_rod_is_judged_at_its_centre(rule, paper, x64):
+    """The sharpness halfway between the first two iterates, against 2/eta."""
+    point = {n: jnp.asarray(v) for n, v in POINT.items()}
+    hyper = {"eta": jnp.asarray(0.1)}
+    here = sample(paper, rule, point, rule.init(paper, point, hyper), hyper)
+    x, y = np.array(list(POINT.values())) - 0.05 * slopes(*POINT.values())
+    want = np.linalg.eigvalsh(oracle.product_hessian([x, x, y, y]))[-1]
+    assert float(measures.curvature(here)) == pytest.approx(want, rel=1e-10)
+    assert float(measures.threshold(here)) == pytest.approx(20, rel=1e-14)
 
 
 def test_the_rod_is_gradient_descent_in_euler_steps(paper, x64):

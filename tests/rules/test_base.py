@@ -103,3 +103,32 @@ def test_a_rule_of_ones_own_says_that_it_has_no_threshold():
     for ask in (eos.loss, eos.sharpness):
         with pytest.raises(ValueError, match="must be an Objective, but got function"):
             ask(lambda x: x**2, {"x": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("rule", "axis", "words"),
+    [
+        ("heavy_ball", {"momentum": [0.9, 1.5]}, r"Axis `momentum` .* in \(-1, 1\), but got 1.5"),
+        ("adam", {"b1": [-0.1, 0.9]}, r"Axis `b1` must be a number in \[0, 1\), but got -0.1"),
+        ("yogi", {"b2": 1.0}, r"Axis `b2` must be a number in \[0, 1\), but got 1.0"),
+        ("warmup_gradient_descent", {"warmup": -5.0}, r"Axis `warmup` .* but got -5.0"),
+        ("sam", {"rho": -1.0}, "Axis `rho`"),
+        (rules.heavy_ball(None), {"momentum": -1.0}, r"Axis `momentum` .* but got -1.0"),
+        (rules.sam(normalised=False), {"rho": -1.0}, "Axis `rho`"),
+    ],
+)
+def test_an_axis_is_refused_where_a_default_would_be(rule, axis, words):
+    """Beyond its range the formula of a threshold would call what grows stable."""
+    obj = eos.objectives.scalar_product((2, 2))
+    with pytest.raises(ValueError, match=words):
+        eos.sweep(obj, {"x": 2.0, "y": 0.5, "eta": 0.05, **axis}, 1, rule=rule)
+    hyper = {"eta": 0.05, **{name: np.max(np.abs(v)) * -2 for name, v in axis.items()}}
+    with pytest.raises(ValueError, match=f"Argument `{next(iter(axis))}`"):
+        eos.simulate(obj, {"x": 2.0, "y": 0.5}, hyper, 1, rule=rule)
+
+
+def test_a_rule_of_ones_own_is_asked_nothing_whatever_its_name():
+    step = lambda o, p, s, h: (_descend(o, p, h), s)  # noqa: E731
+    own = rules.Rule("heavy_ball", lambda *_: (), step, ("eta", "momentum"))
+    axes = {"x": [1.0, 2.0], "eta": 0.5, "momentum": 7.0}
+    assert (eos.sweep(lambda x: x**2 / 2, axes, 2, rule=own).steps > 0).all()

@@ -70,6 +70,18 @@ def test_losses_of_samples_have_the_loss_as_their_mean(x64):
         np.testing.assert_allclose(found, want, rtol=1e-13)
 
 
+def test_the_mean_of_orbits_turns_at_the_threshold(x64):
+    """E x over batches follows the mean map: |mu| of (x, u) by NumPy, below it and above."""
+    for beta in (0.0, 0.5, 0.9, -0.5):
+        rule = rules.minibatch_heavy_ball(batch=2, momentum=beta)
+        params = {n: jnp.asarray(v) for n, v in POINT.items()}
+        edge = float(measures.threshold(sample(model(), rule, params, (), numbers(rule))))
+        for pace in (0.999, 1.001):
+            answer = 0.05 * pace * edge  # eta times a curvature
+            mean = np.array([[1 - answer, beta], [-answer, beta]])
+            assert (np.abs(np.linalg.eigvals(mean)).max() > 1) == (pace > 1)
+
+
 def test_what_has_no_batches_is_refused():
     rule = rules.minibatch_heavy_ball(batch=2)
     with pytest.raises(ValueError, match="one row for each sample, but scalar_product has no data"):

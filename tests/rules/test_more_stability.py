@@ -61,6 +61,8 @@ def cycle(bend, **etas):
 
 
 ETA, BETA, DECAY = np.array([1e-3, 0.3]), np.array([0.0, 0.5, 0.95]), np.array([0.0, 0.1, 1.5])
+# unstable from 5.8 to 7.6 alone, below some 12: (1 - l)(1 - l/3)(1 - 0.09 l)^2 is -0.9 at 8
+WINDOW = {f"eta_{k}": np.array([v]) for k, v in zip("ABCD", (1.0, 1 / 3, 0.09, 0.09))}
 PAIR = {"eta_A": np.array([1e-3, 0.3]), "eta_B": np.array([0.005, 0.31, 4.0])}
 CASES = {
     "decoupled": (
@@ -78,6 +80,7 @@ CASES = {
     "cycle of three": (
         rules.cyclic_gradient_descent(phases=3), cycle, grid(**PAIR, eta_C=np.array([0.02, 0.7])), 3
     ),
+    "a window": (rules.cyclic_gradient_descent(phases=4), cycle, grid(**WINDOW), 4),
 }  # fmt: skip
 
 

@@ -52,3 +52,20 @@ def test_mean_squares_stay_at_the_threshold_and_nowhere_else():
             path.append(square)
         growth.append(path[-1] / path[1999])
     assert growth[0] < 0.5 and growth[1] == pytest.approx(1, abs=1e-9) and growth[2] > 2
+
+
+@pytest.mark.parametrize(("beta", "beyond"), [(0.5, 1.4), (0.8, 1.6)])
+def test_single_orbits_shrink_beyond_the_mean_of_squares(beta, beyond):
+    """The exponent of (x, u), half of the samples drawn, a tenth below that place and above it."""
+    random, exponents = np.random.default_rng(2), []
+    for factor in (beyond - 0.1, beyond + 0.1):
+        pace = factor * float(theory.minibatch_threshold(1.0, beta, 0.5))
+        x, u, total = np.ones(2000), np.zeros(2000), 0.0
+        for _ in range(1000):
+            u = beta * u - (random.random(2000) < 0.5) * pace * x
+            x = x + u
+            size = np.hypot(x, u)
+            x, u, total = x / size, u / size, total + np.log(size).mean()
+        exponents.append(total / 1000)
+    # the standard error of a mean over 2000 orbits of 1000 steps is below 1e-3
+    assert exponents[0] < -3e-3 and exponents[1] > 3e-3

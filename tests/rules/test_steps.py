@@ -88,6 +88,23 @@ def lion(p, g, m, t):
     return p - 0.05 * (np.sign(0.7 * m + 0.3 * g) + 0.2 * p), 0.9 * m + 0.1 * g
 
 
+def summed(p, g, s, t):
+    s = s + g**2
+    return p - 0.05 * g / np.sqrt(s + 1e-3), s
+
+
+def ahead(p, g, state, t):
+    m, v = 0.7 * state[0] + 0.3 * g, 0.9 * state[1] + 0.1 * g**2
+    shown = 0.7 * m / (1 - 0.7 ** (t + 1)) + 0.3 * g / (1 - 0.7**t)
+    return p - 0.05 * shown / (np.sqrt(v / (1 - 0.9**t)) + 1e-3), (m, v)
+
+
+def by_signs(p, g, state, t):
+    m, v = 0.7 * state[0] + 0.3 * g, state[1] - 0.1 * np.sign(state[1] - g**2) * g**2
+    size = np.sqrt(v / (1 - 0.9**t)) + 1e-3
+    return p - 0.05 * m / (1 - 0.7**t) / size, (m, v)
+
+
 def sign(p, g, s, t):
     return p - 0.05 * np.sign(g), s
 
@@ -139,7 +156,7 @@ def max_norm(p, g, s, t):
 
 
 NUMBERS = {"momentum": 0.8, "decay": 0.7, "eps": 1e-3, "b1": 0.7, "b2": 0.9, "weight_decay": 0.2,
-           "rho": 0.1, "warmup": 7.0, "horizon": 30.0,
+           "rho": 0.1, "warmup": 7.0, "horizon": 30.0, "initial_accumulator_value": 0.3,
            "eta_A": 0.02, "eta_B": 0.03, "eta_C": 0.04}  # fmt: skip
 # fixed-length rules: few steps, so that the direction is not what rounding leaves at the minimum
 BY_HAND = [
@@ -148,6 +165,9 @@ BY_HAND = [
     ("rmsprop", rms, 40, 0.0),
     ("adam", adam, 40, (0.0, 0.0)),
     ("adamw", adamw, 40, (0.0, 0.0)),
+    ("adagrad", summed, 40, 0.3),
+    ("nadam", ahead, 20, (0.0, 0.0)),
+    ("yogi", by_signs, 20, (1e-6, 1e-6)),
     ("lion", lion, 20, 0.0),
     ("sign_gradient_descent", sign, 5, 0.0),
     ("normalised_gradient_descent", normalised, 10, 0.0),
@@ -174,6 +194,15 @@ def test_normalised_descent_stays_where_the_gradient_vanishes(x64):
     rule = rules.normalised_gradient_descent()
     end, _ = walk(rule, {"x": 2.0, "y": 0.5}, numbers(rule), 3)
     assert (float(end["x"]), float(end["y"])) == (2.0, 0.5)
+
+
+def test_the_root_is_that_of_the_loss_over_its_floor(x64):
+    """sqrt(L - 3) = |a| for a^2 + 3: steps of eta, to the minimum and no further."""
+    lifted = eos.objectives.from_function(lambda a: a * a + 3, floor=3.0, name="lifted")
+    rule = rules.root_gradient_descent()
+    for steps, want in ((1, 2.5), (6, 0.0), (7, 0.0)):
+        end, _ = walk(rule, {"a": 3.0}, numbers(rule, eta=0.5), steps, lifted)
+        assert float(end["a"]) == pytest.approx(want, abs=1e-12)
 
 
 OPTAX = {

@@ -13,7 +13,7 @@ from eos_jax.paper.claims.base import Claim, Measurement, claim, claims
 
 TOPICS = (
     "theorems", "errata", "plain_loop", "sharpness", "chaos", "analysis", "neighbours",
-    "optimizers", "rules", "matrices",
+    "optimizers", "rules", "matrices", "steps",
     *(("flows",) if importlib.util.find_spec("diffrax") else ()), "traps",
 )  # fmt: skip
 """The files, in the order in which their claims are listed; those of flows need diffrax."""
