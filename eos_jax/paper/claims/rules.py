@@ -305,7 +305,7 @@ def small_eps_keeps_no_minimum(quick: bool) -> Measurement:
         eps = (rest * factors) ** 2 if name == "rmsprop" else rest * factors
         momentum = {"decay": 0.9} if name == "rmsprop" else {"b1": b1, "b2": 0.9}
         axes = {"x": 1.0, "eta": eta, "eps": eps, **momentum}
-        ends = eos.sweep(_BOWL, axes, 5000, rule=name, stop=None, sharpness=None)
+        ends = eos.sweep(PARABOLA, axes, 5000, rule=name, stop=None, sharpness=None)
         ends = np.abs(ends.x_final.values.ravel())
         stays, first = ends < 1e-15, int(np.argmax(ends < 1e-15))
         parts = first > 0 and bool(stays[first:].all()) and bool((ends[:first] > 1e-9).all())
