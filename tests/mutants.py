@@ -1049,15 +1049,6 @@ MUTANTS = (
         "positive & (pivot > 0)", "positive | (pivot > 0)", (), ("tests/test_decompositions.py",),
     ),
     Mutant(
-        "muon_without_look_ahead", "rules/matrices.py",
-        "ahead = {n: slope[n] + beta * gathered[n] for n in names}",
-        "ahead = {n: gathered[n] for n in names}", ("muon_of_singular_values",),
-    ),
-    Mutant(
-        "shampoo_root", "rules/matrices.py", "slope[n], -0.25)", "slope[n], -0.5)",
-        ("shampoo_is_adagrad_of_singular_values",),
-    ),
-    Mutant(
         "shampoo_forgets_one_side", "rules/matrices.py", "right + matrix.T @ matrix",
         "matrix.T @ matrix", ("shampoo_is_adagrad_of_singular_values",),
     ),
