@@ -669,6 +669,11 @@ MUTANTS = (
         ("max_norm_descent_has_its_own_edge",), ("tests/rules/test_matrices.py",),
     ),
     Mutant(
+        "ball_climbed_as_if_nothing_fell", "curvature/norm_balls.py",
+        "least = jnp.maximum(falls, size", "least = jnp.maximum(0 * falls, size", (),
+        ("tests/test_measures.py",),
+    ),
+    Mutant(
         "ball_climbed_once", "curvature/norm_balls.py",
         "jax.lax.fori_loop(0, _TURNS, turn, start)",
         "jax.lax.fori_loop(0, 2, turn, start)",

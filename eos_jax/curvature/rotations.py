@@ -108,6 +108,26 @@ def _polar_factor_jvp(primals, tangents):
     return polar_factor(leaf), _shaped((inside + outside) @ right.T, leaf)
 
 
+def contraction(leaf: jax.Array) -> jax.Array:
+    """The nearest matrix to a parameter with no singular value above 1.
+
+    Args:
+      leaf: as in `polar_factor`.
+
+    Returns:
+      Array of the same shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from eos_jax.curvature.rotations import contraction
+      >>> print(contraction(jnp.array([[0.0, -3.0], [0.5, 0.0]])))
+      [[ 0.  -1. ]
+       [ 0.5  0. ]]
+    """
+    left, values, right = _singular(leaf)
+    return _shaped((left * jnp.minimum(values, 1)) @ right.T, leaf)
+
+
 def _upright(leaf):
     """A parameter as a matrix with at least as many rows as columns."""
     matrix = leaf.reshape(-1, leaf.shape[-1]) if leaf.ndim > 1 else leaf.reshape(-1, 1)
