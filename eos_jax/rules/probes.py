@@ -1,0 +1,328 @@
+"""How an optax transformation acts, found out by steps under losses that are made for it.
+
+A walk gives a transformation points, gradients and losses that belong to them, and looks at its
+moves: whether they superpose, whether each coordinate moves by itself, whether what the loss is
+elsewhere matters. What is not linear may still be so at rest, where small gradients come after
+momenta have died: then a minimum has a linearised step. The transformation may repeat itself only
+after some steps, as where gradients are accumulated.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+if TYPE_CHECKING:  # otherwise imported where it is used: most sweeps do not wait for it
+    import optax
+
+Build = Callable[[Mapping[str, Any]], "optax.GradientTransformationExtraArgs"]
+"""Hyperparameters -> a transformation."""
+
+KINDS = ("linear", "repeating", "coordinate", "linear_nearby", "coordinate_nearby", "whole",
+         "still", "flat", "coupled", "particular")  # fmt: skip
+"""From the plainest on: a rule is of the last kind that any probe shows."""
+
+WITHOUT_LINEARISED_STEP = ("still", "flat", "coupled", "particular")
+
+LONGEST_PERIOD = 64
+
+_STEPS = 16
+_JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
+_SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
+_NEARBY = (1e-6, 1e-5)  # of gradients beside a minimum
+_PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
+_REST = 3000  # steps after which momenta have died
+_SMALL = 1e-12  # of displacements from a minimum
+
+
+class Action(NamedTuple):
+    """How a transformation acts.
+
+    Attributes:
+      kind: one of `KINDS`.
+      period: steps after which it repeats itself; 0 if it was not seen to.
+    """
+
+    kind: str
+    period: int
+
+
+class Probe(NamedTuple):
+    """A transformation with hyperparameters, on a tree of coordinates.
+
+    Attributes:
+      build: hyperparameters -> the transformation.
+      hyper: the hyperparameters.
+      template: a tree of arrays; what they hold does not matter.
+    """
+
+    build: Build
+    hyper: Mapping[str, Any]
+    template: Any
+
+
+def update(made: Any, slopes: Any, state: Any, params: Any, value: Any, loss: Callable) -> Any:
+    """A transformation's step, told what it asks for: the value, the loss, its gradient."""
+    told = {
+        "value": value,
+        "grad": slopes,
+        "value_fn": loss,
+        "obj_fn": loss,
+        "grad_fn": lambda params, *_: jax.grad(loss)(params),
+    }
+    asked = inspect.signature(made.update).parameters.values()
+    if not any(argument.kind == argument.VAR_KEYWORD for argument in asked):
+        names = {argument.name for argument in asked}
+        told = {name: given for name, given in told.items() if name in names}
+    move, after = made.update(slopes, state, params, **told)
+    # whatever a transformation promotes goes back to the dtypes that it started with
+    return move, jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
+
+
+def action(
+    build: Build,
+    hyperparameters: tuple[str, ...],
+    defaults: Mapping[str, float],
+    template: Any = None,
+) -> Action:
+    """How a transformation acts, at its defaults and some numbers for what has none.
+
+    Args:
+      build: hyperparameters -> the transformation.
+      hyperparameters: their names.
+      defaults: values of those that have one.
+      template: the parameters that it acts on, a tree of arrays; by default a scalar, a vector and
+        a matrix, which some rules treat differently, seven coordinates in all.
+
+    Returns:
+      The kind and the period; the kind `particular` if it is not for such parameters.
+    """
+    if template is None:
+        template = {"a": np.zeros(()), "b": np.zeros(2), "c": np.zeros((2, 2))}
+    found = []
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True), np.errstate(all="ignore"):
+        for number in _PROBES if set(hyperparameters) - {"eta"} - set(defaults) else _PROBES[:1]:
+            usual = {n: 0.1 if n == "eta" else number for n in hyperparameters} | dict(defaults)
+            hyper = {name: jnp.asarray(value, float) for name, value in usual.items()}
+            try:
+                found.append(_action(Probe(build, hyper, template)))
+            except Exception:
+                return Action("particular", 1)
+    last = max(KINDS.index(one.kind) for one in found)
+    return Action(KINDS[last], max(one.period for one in found))
+
+
+def _action(probe):
+    walk = jax.jit(jax.vmap(functools.partial(_walk, probe)))
+    kind = _judge(walk, probe, _SCALES, _SCALES)
+    if kind in ("coupled", "flat"):
+        near = _judge(walk, probe, (1.0, 1.0), _NEARBY)
+        kind = f"{near}_nearby" if near in ("linear", "coordinate") else _at_rest(probe)
+    period = _period(probe) if kind not in ("still", "flat", "coupled") else 1
+    if period > 1:
+        kind = "repeating" if kind in ("linear", "linear_nearby", "repeating") else "whole"
+    return Action(kind, period)
+
+
+def _unravel(template):
+    """A vector -> a tree like the template, and its length."""
+    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), template))
+    return unravel, len(flat)
+
+
+def _flat(tree):
+    return ravel_pytree(tree)[0]
+
+
+def _parabola(point, slope, value, bends):
+    """value + slope.(p - point) + 1/2 bends.(p - point)^2, of a tree p."""
+
+    def loss(params):
+        away = _flat(params) - point
+        return value + jnp.sum(slope * away) + jnp.sum(bends * away**2) / 2
+
+    return loss
+
+
+def _move(probe, state, point, slope, value, bends):
+    """One step from a point under such a loss: the move as a vector, and the state after it."""
+    unravel, _ = _unravel(probe.template)
+    made, loss = probe.build(probe.hyper), _parabola(point, slope, value, bends)
+    step, after = update(made, unravel(slope), state, unravel(point), value, loss)
+    return _flat(step), after
+
+
+def _start(probe, point):
+    unravel, _ = _unravel(probe.template)
+    return jax.tree.map(jnp.asarray, probe.build(probe.hyper).init(unravel(point)))
+
+
+def _later(state, jump):
+    """The state with its counts moved on."""
+    counts = lambda leaf: leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)  # noqa: E731
+    return jax.tree.map(lambda a: a + jump.astype(a.dtype) if counts(a) else a, state)
+
+
+def _walk(probe, points, slopes, values, bend):
+    """Moves along given points and gradients, and the response to a small gradient after them."""
+
+    def step(state, row):
+        point, slope, value, jump = row
+        moved, state = _move(probe, _later(state, jump), point, slope, value, bend)
+        return state, moved
+
+    rows = points, slopes, values, jnp.asarray(_JUMP)
+    state, moves = jax.lax.scan(step, _start(probe, points[0]), rows)
+    last = lambda slope: _move(probe, state, points[-1], slope, values[-1], bend)[0]  # noqa: E731
+    zero = jnp.zeros_like(points[-1])
+    _, response = jax.jvp(last, (zero,), (zero + 1,))
+    return moves, response
+
+
+def _judge(walk, probe, sizes, gradients) -> str:
+    """Compare walks: sums of inputs, one coordinate changed, equal coordinates, another loss."""
+    _, count = _unravel(probe.template)
+    draw = np.random.default_rng(0).normal
+    inputs = lambda: [draw(size=(_STEPS, count)) for _ in range(2)] + [draw(size=_STEPS)]  # noqa: E731
+    first, second = inputs(), inputs()
+    cases = [[0 * part for part in first] + [0.0]]
+    for size, gradient in zip(sizes, gradients):
+        a, b = ([size * p, gradient * g, gradient * v, 0.0] for p, g, v in (first, second))
+        both = [u + v for u, v in zip(a, b)]
+        others = [
+            [np.where(np.arange(count) == kept, a[k], b[k]) for k in (0, 1)] + b[2:]
+            for kept in range(count)
+        ]
+        equal = [np.repeat(a[k][:, :1], count, axis=1) for k in (0, 1)] + a[2:]
+        bent = [[*case[:3], 1.0] for case in (a, b, both)]
+        cases += [a, b, both, *bent, equal, *others]
+    moves, response = (np.asarray(r) for r in walk(*(np.stack(c) for c in zip(*cases))))
+    still = np.where(np.isfinite(moves[0]), moves[0], 0)  # noise that is added whatever comes
+    same = functools.partial(_same, _tolerance(probe))
+    linear = alone = elsewhere = True
+    moved = False
+    each = count + 7
+    for start in range(1, len(cases), each):
+        a, b, both, *bent, equal = moves[start : start + 7] - still
+        others = moves[start + 7 : start + each] - still
+        moved |= bool(both.any())
+        linear &= same(a + b, both) and same(bent[0] + bent[1], bent[2])
+        elsewhere &= same(bent[0], a)
+        alone &= all(same(other[:, kept], a[:, kept]) for kept, other in enumerate(others))
+        alone &= same(equal[:, 1:], equal[:, :1] + 0 * equal[:, 1:])
+    if not alone or not (linear or elsewhere):
+        return "coupled"
+    if linear:
+        return "still" if not moved else "linear" if elsewhere else "repeating"
+    answers = response[1::each]
+    return "coordinate" if np.isfinite(answers).all() and (answers != 0).all() else "flat"
+
+
+def _same(tolerance, u, v):
+    size = np.max(np.abs(v), initial=0)
+    return np.allclose(u, v, rtol=tolerance, atol=tolerance * size)
+
+
+def _tolerance(probe):
+    """What superposes does so to rounding, that of the state's least precise numbers."""
+    _, count = _unravel(probe.template)
+    floats = [
+        leaf.dtype
+        for leaf in jax.tree.leaves(jax.eval_shape(lambda: _start(probe, jnp.zeros(count))))
+        if jnp.issubdtype(leaf.dtype, jnp.floating)
+    ]
+    return 1e-9 if all(dtype == np.float64 for dtype in floats) else 1e-5
+
+
+def _at_rest(probe) -> str:
+    """How displacements from a minimum are answered, once momenta have died.
+
+    The total move of some steps under the gradients of a parabola that is as steep as 1 to 1000 in
+    its coordinates: in proportion, not at all, at full length however small they are, or otherwise.
+    """
+    _, count = _unravel(probe.template)
+    draw = np.random.default_rng(1).normal
+    bends, far = jnp.asarray(np.geomspace(1, 1000, count)), draw(size=(2, _STEPS, count))
+    a, b = (jnp.asarray(_SMALL * draw(size=count)) for _ in range(2))
+    point = jnp.asarray(far[0, -1])
+
+    def step(state, row):
+        point, away = row
+        value, slope = jnp.sum(bends * away**2) / 2, bends * away
+        moved, state = _move(probe, state, point + away, slope, value, bends)
+        return state, moved
+
+    def repeat(steps):
+        return jnp.broadcast_to(point, (steps, count))
+
+    @jax.jit
+    def total(displacements):
+        state, _ = jax.lax.scan(step, _start(probe, far[0, 0]), (far[0], far[1] / bends))
+        state = _later(state, jnp.asarray(1000))
+        quiet = repeat(_REST)
+        state, _ = jax.lax.scan(step, state, (quiet, 0 * quiet))
+        steps = 2 * LONGEST_PERIOD
+        shift = lambda d: jax.lax.scan(step, state, (repeat(steps), repeat(steps) * 0 + d))[1]  # noqa: E731
+        return jnp.sum(jax.vmap(shift)(displacements), axis=1)
+
+    still, one, other, both, small = np.asarray(total(jnp.stack([0 * a, a, b, a + b, a / 100])))
+    one, other, both, small = (moved - still for moved in (one, other, both, small))
+    if not np.isfinite(both).all():
+        return "coupled"
+    if not both.any() and not one.any():
+        return "still"
+    if _same(1e-3, one + other, both) and _same(1e-3, 100 * small, one):
+        return "whole"
+    return "flat" if np.linalg.norm(small) > 0.5 * np.linalg.norm(one) else "coupled"
+
+
+def _period(probe) -> int:
+    """Steps after which the linearised step is the same again; 0 if that was not seen.
+
+    It is looked for from the start and, because averages begin with corrections, a thousand counts
+    later.
+    """
+    _, count = _unravel(probe.template)
+    point = jnp.asarray(np.random.default_rng(2).normal(size=count))
+    zero = jnp.zeros(count)
+
+    def linearised(state):
+        leaves, structure = jax.tree.flatten(state)
+        floats = [k for k, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+        def advance(point, slope, numbers):
+            filled = list(leaves)
+            for k, number in zip(floats, numbers):
+                filled[k] = number
+            moved, after = _move(
+                probe, jax.tree.unflatten(structure, filled), point, slope, 0.0, zero
+            )
+            after = jax.tree.leaves(after)
+            return [moved, *(after[k] for k in floats)]
+
+        parts = jax.jacfwd(advance, argnums=(0, 1, 2))(point, zero, [leaves[k] for k in floats])
+        return jnp.concatenate([jnp.ravel(part).astype(float) for part in jax.tree.leaves(parts)])
+
+    def step(state, _):
+        return _move(probe, state, point, zero, 0.0, zero)[1], linearised(state)
+
+    @jax.jit
+    @jax.vmap
+    def run(jump):
+        return jax.lax.scan(step, _later(_start(probe, point), jump), length=_WINDOW)[1]
+
+    tolerance = _tolerance(probe)
+    for seen in np.asarray(run(jnp.asarray([0, 1000]))):
+        for period in range(1, LONGEST_PERIOD + 1):
+            early, late = seen[:-period], seen[period:]
+            if np.allclose(early, late, rtol=tolerance, atol=tolerance, equal_nan=True):
+                return period
+    return 0
+
+
+_WINDOW = 5 * LONGEST_PERIOD // 2  # the longest period once and a half again
