@@ -37,7 +37,8 @@ _SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
 _NEARBY = (1e-6, 1e-5)  # of gradients beside a minimum
 _PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
 _REST = 3000  # steps after which momenta have died
-_SMALL = 1e-12  # of displacements from a minimum
+_TINY = 1e-15  # what moves by less of its size does not
+_SMALL = 1e-7  # of displacements from a minimum
 
 
 class Action(NamedTuple):
@@ -45,11 +46,13 @@ class Action(NamedTuple):
 
     Attributes:
       kind: one of `KINDS`.
-      period: steps after which it repeats itself; 0 if it was not seen to.
+      period: steps after which it repeats itself.
+      steady: whether it does so exactly; a schedule that falls for ever does not.
     """
 
     kind: str
-    period: int
+    period: int = 1
+    steady: bool = True
 
 
 class Probe(NamedTuple):
@@ -112,9 +115,8 @@ def action(
             try:
                 found.append(_action(Probe(build, hyper, template)))
             except Exception:
-                return Action("particular", 1)
-    last = max(KINDS.index(one.kind) for one in found)
-    return Action(KINDS[last], max(one.period for one in found))
+                return Action("particular")
+    return max(found, key=lambda one: (KINDS.index(one.kind), one.period))
 
 
 def _action(probe):
@@ -123,10 +125,12 @@ def _action(probe):
     if kind in ("coupled", "flat"):
         near = _judge(walk, probe, (1.0, 1.0), _NEARBY)
         kind = f"{near}_nearby" if near in ("linear", "coordinate") else _at_rest(probe)
-    period = _period(probe) if kind not in ("still", "flat", "coupled") else 1
+    if kind in WITHOUT_LINEARISED_STEP:
+        return Action(kind)
+    period, steady = _period(probe)
     if period > 1:
         kind = "repeating" if kind in ("linear", "linear_nearby", "repeating") else "whole"
-    return Action(kind, period)
+    return Action(kind, period, steady)
 
 
 def _unravel(template):
@@ -274,18 +278,18 @@ def _at_rest(probe) -> str:
     one, other, both, small = (moved - still for moved in (one, other, both, small))
     if not np.isfinite(both).all():
         return "coupled"
-    if not both.any() and not one.any():
+    if not np.abs([one, both]).max() > _TINY * np.abs(still).max(initial=_SMALL):
         return "still"
     if _same(1e-3, one + other, both) and _same(1e-3, 100 * small, one):
         return "whole"
     return "flat" if np.linalg.norm(small) > 0.5 * np.linalg.norm(one) else "coupled"
 
 
-def _period(probe) -> int:
-    """Steps after which the linearised step is the same again; 0 if that was not seen.
+def _period(probe) -> tuple[int, bool]:
+    """Steps after which the linearised step is the same again, and whether it is so exactly.
 
     It is looked for from the start and, because averages begin with corrections, a thousand counts
-    later.
+    later; else where its zeros are the same again, for schedules and averages may go on changing.
     """
     _, count = _unravel(probe.template)
     point = jnp.asarray(np.random.default_rng(2).normal(size=count))
@@ -317,12 +321,14 @@ def _period(probe) -> int:
         return jax.lax.scan(step, _later(_start(probe, point), jump), length=_WINDOW)[1]
 
     tolerance = _tolerance(probe)
-    for seen in np.asarray(run(jnp.asarray([0, 1000]))):
+    same = functools.partial(np.allclose, rtol=tolerance, atol=tolerance, equal_nan=True)
+    first, later = (rows[_FIRST:] for rows in np.asarray(run(jnp.asarray([0, 1000]))))
+    for seen, steady in ((first, True), (later, True), (later != 0, False)):
         for period in range(1, LONGEST_PERIOD + 1):
-            early, late = seen[:-period], seen[period:]
-            if np.allclose(early, late, rtol=tolerance, atol=tolerance, equal_nan=True):
-                return period
-    return 0
+            if same(seen[:-period], seen[period:]):
+                return period, steady
+    return 1, False
 
 
+_FIRST = 8  # steps that may be of their own kind
 _WINDOW = 5 * LONGEST_PERIOD // 2  # the longest period once and a half again

@@ -175,8 +175,8 @@ def parabola_threshold(sample: Sample, period: int = 1) -> jax.Array:
     """The sharpness at which 1/2 l x^2 becomes unstable under a rule: where the map itself says.
 
     The spectral radius of the Jacobian of `period` steps on (x, state), at x = 0 and the state that
-    the rule begins with there, its counts being the sample's. Unlike `spectral_radius_threshold` it asks nothing of the rule but
-    that it is smooth at a minimum.
+    the rule begins with there, its counts being the sample's. Unlike `spectral_radius_threshold` it
+    asks nothing of the rule but that it is smooth at a minimum.
 
     Args:
       sample: a point of an orbit, for its rule and hyperparameters.
@@ -215,9 +215,7 @@ def parabola_threshold(sample: Sample, period: int = 1) -> jax.Array:
             filled[k] = value.astype(leaves[k].dtype)
         point = {"x": vector[0]}, jax.tree.unflatten(structure, filled)
         step = lambda _, point: rule.step(on(sharpness), *point, hyper)  # noqa: E731
-        params, state = (
-            step(0, point) if period == 1 else jax.lax.fori_loop(0, period, step, point)
-        )
+        params, state = step(0, point) if period == 1 else jax.lax.fori_loop(0, period, step, point)
         after = jax.tree.leaves(state)
         return jnp.stack([params["x"], *(after[k].astype(x.dtype) for k in moving)])
 

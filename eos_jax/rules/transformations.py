@@ -10,7 +10,7 @@ where they are clipped by their norm, for that is how a minimum is left. The las
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -60,26 +60,23 @@ _CHANGING = "; the rule changes from step to step without a period, and this is 
 
 def _judged(action, build, hyperparameters, defaults) -> tuple[Measure, Measure | None, str]:
     """Curvature, threshold and remark of a transformation that acts in one of the known ways."""
-    kind, period = action
-    remark = REMARKS[kind].format(period=max(period, 1))
-    if kind in ("linear", "linear_nearby", "whole") and period == 0:
+    kind, period, steady = action
+    remark = REMARKS[kind].format(period=period)
+    if kind in ("linear", "linear_nearby") and not steady:
         remark += _CHANGING
     if kind in ("linear", "linear_nearby"):
         return measures.sharpness, stability.spectral_radius_threshold, remark
     if kind in ("coordinate", "coordinate_nearby"):
         return stability.response_sharpness, stability.response_threshold, remark
     if kind == "repeating":
-        return measures.sharpness, _over(period), remark
+        over = lambda sample: stability.parabola_threshold(sample, period)  # noqa: E731
+        return measures.sharpness, over, remark
     if kind == "whole":
         return measures.sharpness, _whole(build, lambda _: action), remark
     if kind == "particular":
         find = lambda template: probes.action(build, hyperparameters, defaults, template)  # noqa: E731
         return measures.sharpness, _whole(build, find), remark
     return measures.sharpness, None, remark
-
-
-def _over(period):
-    return lambda sample: stability.parabola_threshold(sample, max(period, 1))
 
 
 def _whole(build, action_on):
@@ -103,7 +100,7 @@ def _whole(build, action_on):
             move, after = update(made, slopes, state, full, value, loss)
             return optax.apply_updates(full, move), after
 
-        return stability.whole_threshold(sample, step, max(known[shapes].period, 1))
+        return stability.whole_threshold(sample, step, known[shapes].period)
 
     return threshold
 
