@@ -31,6 +31,8 @@ WITHOUT_LINEARISED_STEP = ("still", "flat", "coupled", "particular")
 
 LONGEST_PERIOD = 64
 
+_USUAL = {"a": np.zeros(()), "b": np.zeros(2), "c": np.zeros((2, 2))}
+_ONE = {"a": np.zeros(())}
 _STEPS = 16
 _JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
 _SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
@@ -71,10 +73,15 @@ class Probe(NamedTuple):
 
 def update(made: Any, slopes: Any, state: Any, params: Any, value: Any, loss: Callable) -> Any:
     """A transformation's step, told what it asks for: the value, the loss, its gradient."""
+
+    def value_fn(params, grad_fn=None, obj_fn=None):
+        """Line searches hand on what else they were told, and want it taken."""
+        return loss(params)
+
     told = {
         "value": value,
         "grad": slopes,
-        "value_fn": loss,
+        "value_fn": value_fn,
         "obj_fn": loss,
         "grad_fn": lambda params, *_: jax.grad(loss)(params),
     }
@@ -105,8 +112,7 @@ def action(
     Returns:
       The kind and the period; the kind `particular` if it is not for such parameters.
     """
-    if template is None:
-        template = {"a": np.zeros(()), "b": np.zeros(2), "c": np.zeros((2, 2))}
+    template = _USUAL if template is None else template
     found = []
     with jax.ensure_compile_time_eval(), jax.enable_x64(True), np.errstate(all="ignore"):
         for number in _PROBES if set(hyperparameters) - {"eta"} - set(defaults) else _PROBES[:1]:
@@ -127,7 +133,8 @@ def _action(probe):
         kind = f"{near}_nearby" if near in ("linear", "coordinate") else _at_rest(probe)
     if kind in WITHOUT_LINEARISED_STEP:
         return Action(kind)
-    period, steady = _period(probe)
+    one_is_all = probe.template is _USUAL and kind != "whole"  # and compiles quicker
+    period, steady = _period(probe._replace(template=_ONE) if one_is_all else probe)
     if period > 1:
         kind = "repeating" if kind in ("linear", "linear_nearby", "repeating") else "whole"
     return Action(kind, period, steady)
