@@ -90,7 +90,8 @@ def update(made: Any, slopes: Any, state: Any, params: Any, value: Any, loss: Ca
         names = {argument.name for argument in asked}
         told = {name: given for name, given in told.items() if name in names}
     move, after = made.update(slopes, state, params, **told)
-    # whatever a transformation promotes goes back to the dtypes that it started with
+    # whatever a transformation promotes goes back to the shapes and dtypes that it started with
+    move = jax.tree.map(lambda new, old: jnp.reshape(new, jnp.shape(old)), move, slopes)
     return move, jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
 
 
@@ -131,6 +132,8 @@ def _action(probe):
     if kind in ("coupled", "flat"):
         near = _judge(walk, probe, (1.0, 1.0), _NEARBY)
         kind = f"{near}_nearby" if near in ("linear", "coordinate") else _at_rest(probe)
+    if kind.startswith("coordinate") and not _one_number_each(probe):
+        kind = _at_rest(probe)
     if kind in WITHOUT_LINEARISED_STEP:
         return Action(kind)
     one_is_all = probe.template is _USUAL and kind != "whole"  # and compiles quicker
@@ -160,6 +163,11 @@ def _parabola(point, slope, value, bends):
     return loss
 
 
+def _bends(count):
+    """Curvatures so different that no step size suits all."""
+    return jnp.asarray(np.geomspace(1, 1000, count))
+
+
 def _move(probe, state, point, slope, value, bends):
     """One step from a point under such a loss: the move as a vector, and the state after it."""
     unravel, _ = _unravel(probe.template)
@@ -173,23 +181,34 @@ def _start(probe, point):
     return jax.tree.map(jnp.asarray, probe.build(probe.hyper).init(unravel(point)))
 
 
+def _one_number_each(probe):
+    """Whether the state has one number for each coordinate in each of its parts."""
+    shapes = lambda tree: jax.tree.map(jnp.shape, tree)  # noqa: E731
+    _, count = _unravel(probe.template)
+    state = jax.eval_shape(lambda: _start(probe, jnp.zeros(count)))
+    belongs = lambda node: isinstance(node, dict) and set(node) == set(probe.template)  # noqa: E731
+    parts = jax.tree.leaves(state, is_leaf=belongs)
+    return all(shapes(part) == shapes(probe.template) for part in parts if belongs(part))
+
+
 def _later(state, jump):
     """The state with its counts moved on."""
     counts = lambda leaf: leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)  # noqa: E731
     return jax.tree.map(lambda a: a + jump.astype(a.dtype) if counts(a) else a, state)
 
 
-def _walk(probe, points, slopes, values, bend):
+def _walk(probe, points, slopes, values, bent):
     """Moves along given points and gradients, and the response to a small gradient after them."""
+    bends = bent * _bends(points.shape[1])
 
     def step(state, row):
         point, slope, value, jump = row
-        moved, state = _move(probe, _later(state, jump), point, slope, value, bend)
+        moved, state = _move(probe, _later(state, jump), point, slope, value, bends)
         return state, moved
 
     rows = points, slopes, values, jnp.asarray(_JUMP)
     state, moves = jax.lax.scan(step, _start(probe, points[0]), rows)
-    last = lambda slope: _move(probe, state, points[-1], slope, values[-1], bend)[0]  # noqa: E731
+    last = lambda slope: _move(probe, state, points[-1], slope, values[-1], bends)[0]  # noqa: E731
     zero = jnp.zeros_like(points[-1])
     _, response = jax.jvp(last, (zero,), (zero + 1,))
     return moves, response
@@ -209,8 +228,8 @@ def _judge(walk, probe, sizes, gradients) -> str:
             [np.where(np.arange(count) == kept, a[k], b[k]) for k in (0, 1)] + b[2:]
             for kept in range(count)
         ]
-        equal = [np.repeat(a[k][:, :1], count, axis=1) for k in (0, 1)] + a[2:]
-        bent = [[*case[:3], 1.0] for case in (a, b, both)]
+        equal = [*(np.repeat(part[:, :1], count, axis=1) for part in a[:2]), *a[2:]]
+        bent = [[*case[:3], 1.0] for case in (a, b, both)]  # another loss, as seen elsewhere
         cases += [a, b, both, *bent, equal, *others]
     moves, response = (np.asarray(r) for r in walk(*(np.stack(c) for c in zip(*cases))))
     still = np.where(np.isfinite(moves[0]), moves[0], 0)  # noise that is added whatever comes
@@ -226,12 +245,13 @@ def _judge(walk, probe, sizes, gradients) -> str:
         elsewhere &= same(bent[0], a)
         alone &= all(same(other[:, kept], a[:, kept]) for kept, other in enumerate(others))
         alone &= same(equal[:, 1:], equal[:, :1] + 0 * equal[:, 1:])
-    if not alone or not (linear or elsewhere):
+    answers = response[1::each]
+    smooth = bool(np.isfinite(answers).all())  # norms have no derivative at 0
+    if not alone or not (linear or elsewhere) or (linear and not smooth):
         return "coupled"
     if linear:
         return "still" if not moved else "linear" if elsewhere else "repeating"
-    answers = response[1::each]
-    return "coordinate" if np.isfinite(answers).all() and (answers != 0).all() else "flat"
+    return "coordinate" if smooth and (answers != 0).all() else "flat"
 
 
 def _same(tolerance, u, v):
@@ -253,13 +273,13 @@ def _tolerance(probe):
 def _at_rest(probe) -> str:
     """How displacements from a minimum are answered, once momenta have died.
 
-    The total move of some steps under the gradients of a parabola that is as steep as 1 to 1000 in
-    its coordinates: in proportion, not at all, at full length however small they are, or otherwise.
+    The total move of some steps at places beside the minimum of a parabola, whose curvatures go
+    from 1 to 1000: in proportion, not at all, at full length however close they are, or otherwise.
     """
     _, count = _unravel(probe.template)
     draw = np.random.default_rng(1).normal
-    bends, far = jnp.asarray(np.geomspace(1, 1000, count)), draw(size=(2, _STEPS, count))
-    a, b = (jnp.asarray(_SMALL * draw(size=count)) for _ in range(2))
+    bends, far = _bends(count), draw(size=(2, _STEPS, count))
+    a, b = (jnp.asarray(part) for part in _SMALL * draw(size=(2, 2 * LONGEST_PERIOD, count)))
     point = jnp.asarray(far[0, -1])
 
     def step(state, row):
@@ -277,8 +297,7 @@ def _at_rest(probe) -> str:
         state = _later(state, jnp.asarray(1000))
         quiet = repeat(_REST)
         state, _ = jax.lax.scan(step, state, (quiet, 0 * quiet))
-        steps = 2 * LONGEST_PERIOD
-        shift = lambda d: jax.lax.scan(step, state, (repeat(steps), repeat(steps) * 0 + d))[1]  # noqa: E731
+        shift = lambda away: jax.lax.scan(step, state, (repeat(len(away)), away))[1]  # noqa: E731
         return jnp.sum(jax.vmap(shift)(displacements), axis=1)
 
     still, one, other, both, small = np.asarray(total(jnp.stack([0 * a, a, b, a + b, a / 100])))
