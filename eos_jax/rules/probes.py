@@ -228,7 +228,7 @@ def _judge(walk, probe, sizes, gradients) -> str:
             [np.where(np.arange(count) == kept, a[k], b[k]) for k in (0, 1)] + b[2:]
             for kept in range(count)
         ]
-        equal = [*(np.repeat(part[:, :1], count, axis=1) for part in a[:2]), *a[2:]]
+        equal = [*(np.tile(np.asarray(part)[:, :1], count) for part in a[:2]), *a[2:]]
         bent = [[*case[:3], 1.0] for case in (a, b, both)]  # another loss, as seen elsewhere
         cases += [a, b, both, *bent, equal, *others]
     moves, response = (np.asarray(r) for r in walk(*(np.stack(c) for c in zip(*cases))))
