@@ -254,6 +254,20 @@ def whole_threshold(sample: Sample, step: FullStep, period: int = 1) -> jax.Arra
     Returns:
       Scalar, in units of 1/eta: 0 if every s is unstable, infinity if none is, NaN if the step has
       no derivative or (x, state) more than `MOST_NUMBERS` numbers.
+
+    Example:
+      >>> import jax
+      >>> import eos_jax as eos
+      >>> from eos_jax import rules
+      >>> from eos_jax.sample import Sample
+      >>> def step(loss, full, state):  # x at rest, y by gradient descent at 1/2
+      ...     (y,), (slope,) = full["y"], jax.grad(loss)(full)["y"]
+      ...     return {"x": full["x"], "y": (y - slope / 2,)}, state
+      >>> obj = eos.objectives.scalar_product((1, 1))
+      >>> at = Sample(obj, None, {"x": 1.0, "y": 1.0}, (), {}, 0, 0)  # L_yy = 1 of sharpness 2
+      >>> at = at._replace(params=jax.tree.map(jax.numpy.asarray, at.params))
+      >>> print(round(float(rules.stability.whole_threshold(at, step)), 3))
+      8.0
     """
     names = sample.objective.parameters
     full = lift(sample.objective, sample.params)

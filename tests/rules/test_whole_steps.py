@@ -125,6 +125,16 @@ def test_what_is_frozen_does_not_count(x64):
     assert curvature / threshold == pytest.approx(ETA * TURNED[0, 0] / 2, rel=1e-9)
 
 
+def test_directions_that_descend_anyway_do_not_count(x64):
+    """At a saddle as at a minimum: what is judged is the curvature that a step may overshoot."""
+    labels = {"x": "own", "y": "own"}
+    rule = rules.from_optax(lambda eta: optax.partition({"own": optax.sgd(eta)}, labels))
+    saddle = paraboloid(np.diag([2.0, -1.0]))
+    assert judged(rule, saddle, {"x": 0.1, "y": 0.2}, eta=ETA)[1] == pytest.approx(
+        2 / ETA, rel=1e-9
+    )
+
+
 def test_momentum_beside_none_against_eigenvalues_by_hand(x64):
     """The scale of the Hessian at which NumPy's 3 x 3 companion of (x, y, m_x) passes 1."""
     mixed = rules.from_optax(
