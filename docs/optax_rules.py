@@ -41,8 +41,10 @@ RECIPES = {
     "(learning_rate=eta)",
     "optax.lookahead": "optax.lookahead(optax.sgd(eta), 3, 0.5)",
     "optax.masked": 'optax.masked(optax.sgd(eta), {"x": (True,), "y": (False,)})',
-    "optax.measure_with_ema": BESIDE.format("optax.measure_with_ema(optax.tree.norm, 0.9)"),
-    "optax.monitor": BESIDE.format('optax.monitor({"n": lambda g, s, p: optax.tree.norm(g)})'),
+    "optax.measure_with_ema": BESIDE.format(
+        'optax.monitor({"norm": optax.measure_with_ema(optax.tree.norm, 0.9)})'
+    ),
+    "optax.monitor": BESIDE.format('optax.monitor({"norm": optax.tree.norm})'),
     "optax.multi_transform": 'optax.multi_transform({"a": optax.sgd(eta), "b": optax.adam(eta)}, '
     '{"x": ("a",), "y": ("b",)})',
     "optax.named_chain": 'optax.named_chain(("a", optax.trace(0.5)), ("b", optax.sgd(eta)))',
@@ -52,15 +54,15 @@ RECIPES = {
     '{"x": ("a",), "y": ("b",)})',
     "optax.polyak_sgd": "optax.polyak_sgd(max_learning_rate=eta)",
     "optax.scale": "optax.scale(-eta)",
-    "optax.scale_by_backtracking_linesearch": BESIDE.format(
-        "optax.scale_by_backtracking_linesearch(15)"
-    ),
+    "optax.scale_by_backtracking_linesearch": "optax.chain(optax.sgd(eta), "
+    "optax.scale_by_backtracking_linesearch(15))",
     "optax.scale_by_learning_rate": "optax.scale_by_learning_rate(eta)",
     "optax.scale_by_rprop": "optax.scale_by_rprop(eta)",
     "optax.scale_by_schedule": BESIDE.format(
         "optax.scale_by_schedule(optax.exponential_decay(1.0, 10, 0.5))"
     ),
-    "optax.scale_by_zoom_linesearch": BESIDE.format("optax.scale_by_zoom_linesearch(15)"),
+    "optax.scale_by_zoom_linesearch": "optax.chain(optax.sgd(eta), "
+    "optax.scale_by_zoom_linesearch(15))",
     "optax.selective_transform": "optax.selective_transform(optax.sgd(eta), "
     'freeze_mask={"x": (True,), "y": (False,)})',
     "optax.snapshot": BESIDE.format('optax.snapshot("n", optax.tree.norm)'),
@@ -162,7 +164,10 @@ def _number(make, action, changes):
         point = {"x": jax.numpy.asarray(1.0), "y": jax.numpy.asarray(1.0)}
 
         def threshold(hyper):
-            state = rule.init(objective, point, hyper)
+            params, state = point, rule.init(objective, point, hyper)
+            for _ in range(3):  # some begin with a step of its own, averages with corrections
+                params, state = rule.step(objective, params, state, hyper)
+            state = probes.later(state, jax.numpy.asarray(1002))
             return rule.threshold(Sample(objective, rule, point, state, hyper, 0, 0))
 
         return f"{0.1 * float(jax.jit(threshold)(hyper)):.6g}"
