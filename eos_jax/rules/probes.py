@@ -119,10 +119,12 @@ def action(
         for number in _PROBES if set(hyperparameters) - {"eta"} - set(defaults) else _PROBES[:1]:
             usual = {n: 0.1 if n == "eta" else number for n in hyperparameters} | dict(defaults)
             hyper = {name: jnp.asarray(value, float) for name, value in usual.items()}
+            probe = Probe(build, hyper, template)
             try:
-                found.append(_action(Probe(build, hyper, template)))
-            except Exception:
+                _try(probe)
+            except Exception:  # whatever optax raises where parameters do not fit
                 return Action("particular")
+            found.append(_action(probe))
     return max(found, key=lambda one: (KINDS.index(one.kind), one.period))
 
 
@@ -212,6 +214,13 @@ def _walk(probe, points, slopes, values, bent):
     zero = jnp.zeros_like(points[-1])
     _, response = jax.jvp(last, (zero,), (zero + 1,))
     return moves, response
+
+
+def _try(probe):
+    """Trace a walk, which raises what the transformation raises on such parameters."""
+    _, count = _unravel(probe.template)
+    rows = jnp.zeros((_STEPS, count))
+    jax.eval_shape(functools.partial(_walk, probe), rows, rows, rows[:, 0], 0.0)
 
 
 def _judge(walk, probe, sizes, gradients) -> str:
@@ -355,9 +364,9 @@ def _period(probe) -> tuple[int, bool]:
         return jax.lax.scan(step, later(_start(probe, point), jump), length=_WINDOW)[1]
 
     tolerance = _tolerance(probe)
-    first, later = (rows[_FIRST:] for rows in np.asarray(run(jnp.asarray([0, 1000]))))
-    zeros = (later != 0).astype(float)
-    for seen, steady in ((first, True), (later, True), (zeros, False)):
+    early, late = (rows[_FIRST:] for rows in np.asarray(run(jnp.asarray([0, 1000]))))
+    zeros = (late != 0).astype(float)
+    for seen, steady in ((early, True), (late, True), (zeros, False)):
         # each entry by its own size: one that falls for ever is never small
         sizes = np.where(np.isfinite(seen), np.abs(seen), 0).max(axis=0)
         seen = np.nan_to_num(seen / np.where(sizes > 0, sizes, 1), nan=-2, posinf=2, neginf=-2)

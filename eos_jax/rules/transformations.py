@@ -1,10 +1,9 @@
 """Rules from optax: any transformation, its arguments being the hyperparameters.
 
 A transformation sees the full-space gradient, each copy of a parameter by itself, so that rules
-which use its norm mean what they say. How it acts is found out when the rule is made, by a few
-steps on seven coordinates: linearly, by coordinate, or neither. The first two have thresholds that
-can be computed (`eos_jax.rules.stability`); so has what is neither until gradients are small, as
-where they are clipped by their norm, for that is how a minimum is left. The last has none, and its
+which use its norm mean what they say. How it acts is found out when the rule is made
+(`eos_jax.rules.probes`), and decides which threshold is computed (`eos_jax.rules.stability`): that
+of one coordinate, of one period on a parabola, or of the whole step. Where there is none the rule's
 `remark` says so.
 """
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:  # otherwise imported where it is used: most sweeps do not wai
 REMARKS = {
     "linear": "linear in the gradients: the threshold is where the spectral radius of its "
     "linearised map passes 1",
-    "repeating": "linear on quadratics, repeating itself after {period} steps: the threshold is "
-    "where the spectral radius of the linearised map of one period passes 1",
+    "repeating": "linear on quadratics, with a period of {period}: the threshold is where the "
+    "spectral radius of the linearised map of one period passes 1",
     "coordinate": "acts on each coordinate alone: the curvature is that of D^(1/2) H D^(1/2), D "
     "the rule's present response to a small gradient over eta, and the threshold that of its "
     "linearised map with the response normalised",
@@ -42,14 +41,14 @@ REMARKS = {
     "coordinate_nearby": "acts on each coordinate alone where gradients are small, as at a "
     "minimum: the curvature is that of D^(1/2) H D^(1/2), D the rule's present response to a small "
     "gradient over eta, and the threshold that of its linearised map with the response normalised",
-    "whole": "answers small gradients in proportion, each coordinate in its own way, coupled with "
-    "others, or repeating itself after {period} steps: the threshold is the sharpness at which the "
-    "present Hessian, scaled as a whole, brings the spectral radius of the whole linearised map to "
-    f"1; NaN where parameters and state have more than {stability.MOST_NUMBERS} numbers",
+    "whole": "answers small gradients in proportion, with a period of {period}: the threshold is "
+    "the sharpness at which the present Hessian, scaled as a whole, brings the spectral radius of "
+    "the linearised map of all parameters and state over one period to 1; NaN where these are more "
+    f"than {stability.MOST_NUMBERS} numbers",
     "particular": "made for particular parameters: the threshold is the sharpness at which the "
-    "present Hessian, scaled as a whole, brings the spectral radius of the whole linearised map to "
-    "1; NaN where small gradients are not answered in proportion, or parameters and state have "
-    f"more than {stability.MOST_NUMBERS} numbers",
+    "present Hessian, scaled as a whole, brings the spectral radius of the linearised map of all "
+    "parameters and state to 1; NaN where small gradients are not answered in proportion, or these "
+    f"are more than {stability.MOST_NUMBERS} numbers",
     "still": "no threshold: small gradients move nothing",
     "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
     "curvature makes a minimum stable",

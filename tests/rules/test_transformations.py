@@ -74,7 +74,7 @@ KINDS = [
     (lambda eta: optax.masked(optax.sgd(eta), {"x": (True, True), "y": (False, False)}),
      "made for particular parameters"),
     (lambda eta: optax.contrib.sam(optax.sgd(eta), optax.sgd(0.1), opaque_mode=True),
-     "linear on quadratics, repeating itself after 1 steps"),
+     "linear on quadratics, with a period of 1"),
     (lambda eta: optax.chain(optax.scale_by_param_block_norm(), optax.sgd(eta)),
      "answers small gradients in proportion"),
     (lambda eta: optax.chain(optax.sgd(eta), optax.scale_by_backtracking_linesearch(15)),

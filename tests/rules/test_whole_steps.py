@@ -93,7 +93,7 @@ def test_one_period_decides_where_a_rule_repeats_itself(name, x64):
     """By formula, by the map of a period, and the same at every phase of it."""
     transformation, want, period = REPEATING[name]
     rule = rules.from_optax(transformation)
-    assert f"repeating itself after {period} steps" in rule.remark
+    assert f"with a period of {period}:" in rule.remark
     for phase in {0, period - 1}:
         curvature, found = judged(rule, LABELLED, POINT, phase, eta=ETA)
         assert found == pytest.approx(want, rel=1e-9)
@@ -182,7 +182,7 @@ def test_adam_of_means_is_judged_as_adam(x64):
     """After two means, of the same gradient twice each, its numbers are Adam's after two steps."""
     line = Objective("line", lambda full: 0.3 * full["a"][0], ("a",), (1,), ((),))
     means = rules.from_optax(accumulated(optax.adam, 2))
-    assert "repeating itself after 2 steps" in means.remark
+    assert "with a period of 2:" in means.remark
     ratios = []
     for rule, steps in ((rules.from_optax(optax.adam), 2), (means, 4)):
         hyper = numbers(rule, eta=0.01)
