@@ -106,10 +106,12 @@ def expressions():
     """The factories of optax and optax.contrib by name, and the transformation that is asked of."""
     found = dict(RECIPES)
     for room, module in (("optax", optax), ("contrib", contrib)):
-        for name in dir(module):
-            full, made = f"{room}.{name}", getattr(module, name, None)
-            twice = module is contrib and made is getattr(optax, name, None)
-            if name[0] == "_" or full in {*found, *NONE_OF_THEM} or twice:
+        for name in vars(module):
+            full = f"{room}.{name}"
+            if name[0] == "_" or full in {*found, *NONE_OF_THEM}:
+                continue
+            made = vars(module)[name]
+            if module is contrib and made is vars(optax).get(name):
                 continue
             of_functions = inspect.isfunction(made) or isinstance(made, functools.partial)
             if not of_functions or not _makes_transformations(made):
@@ -164,10 +166,11 @@ def _number(make, action, changes):
         point = {"x": jax.numpy.asarray(1.0), "y": jax.numpy.asarray(1.0)}
 
         def threshold(hyper):
-            params, state = point, rule.init(objective, point, hyper)
-            for _ in range(3):  # some begin with a step of its own, averages with corrections
+            # averages begin with corrections, and some rules with a step of its own
+            params = point
+            state = probes.later(rule.init(objective, point, hyper), jax.numpy.asarray(999))
+            for _ in range(6):
                 params, state = rule.step(objective, params, state, hyper)
-            state = probes.later(state, jax.numpy.asarray(1002))
             return rule.threshold(Sample(objective, rule, point, state, hyper, 0, 0))
 
         return f"{0.1 * float(jax.jit(threshold)(hyper)):.6g}"

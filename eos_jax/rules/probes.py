@@ -140,6 +140,8 @@ def _action(probe):
         return Action(kind)
     one_is_all = probe.template is _USUAL and kind != "whole"  # and compiles quicker
     period, steady = _period(probe._replace(template=_ONE) if one_is_all else probe)
+    if not period:
+        return Action("coupled")
     if period > 1:
         kind = "repeating" if kind in ("linear", "linear_nearby", "repeating") else "whole"
     return Action(kind, period, steady)
@@ -333,6 +335,7 @@ def _period(probe) -> tuple[int, bool]:
 
     It is looked for from the start and, because averages begin with corrections, a thousand counts
     later; else where its zeros are the same again, for schedules and averages may go on changing.
+    0 steps if none of these is seen.
     """
     _, count = _unravel(probe.template)
     point = jnp.asarray(np.random.default_rng(2).normal(size=count))
@@ -373,7 +376,7 @@ def _period(probe) -> tuple[int, bool]:
         for period in range(1, LONGEST_PERIOD + 1):
             if np.abs(seen[period:] - seen[:-period]).max() <= tolerance:
                 return period, steady
-    return 1, False
+    return 0, False
 
 
 _FIRST = 8  # steps that may be of their own kind

@@ -52,7 +52,8 @@ REMARKS = {
     "still": "no threshold: small gradients move nothing",
     "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
     "curvature makes a minimum stable",
-    "coupled": "no threshold is known: the rule has no linearised step at a minimum",
+    "coupled": "no threshold is known: the rule shows no linearised step at a minimum, or one that "
+    f"does not repeat itself within {probes.LONGEST_PERIOD} steps",
 }
 _CHANGING = "; the rule changes from step to step without a period, and this is its present step"
 

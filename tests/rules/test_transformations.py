@@ -79,6 +79,7 @@ KINDS = [
      "answers small gradients in proportion"),
     (lambda eta: optax.chain(optax.sgd(eta), optax.scale_by_backtracking_linesearch(15)),
      "no threshold is known"),
+    (lambda eta: optax.MultiSteps(optax.sgd(eta), 100), "no threshold is known"),
     (lambda eta: optax.chain(optax.sgd(eta), optax.set_to_zero()), "no threshold: small gradients"),
     (lambda eta: optax.chain(optax.scale_by_factored_rms(), optax.sgd(eta)),
      "answers small gradients in proportion"),
