@@ -279,7 +279,8 @@ def whole_threshold(sample: Sample, step: FullStep, period: int = 1) -> jax.Arra
     values, vectors = eigenpairs(scaled_hessian(sample.objective, sample.params, None))
     bends = (vectors * jnp.maximum(values, 0)) @ vectors.T
     value = sample.objective.full_loss(full)
-    slope = _TINY * (1 + jnp.arange(count, dtype=flat.dtype))  # norms have no derivative at 0
+    tiny = float(jnp.finfo(flat.dtype).tiny) ** 0.45  # its square is a number
+    slope = tiny * (1 + jnp.arange(count, dtype=flat.dtype))  # norms have no derivative at 0
 
     def advance(vector, centre, state, scale):
         def loss(full):
@@ -305,9 +306,6 @@ def whole_threshold(sample: Sample, step: FullStep, period: int = 1) -> jax.Arra
 
     scale = _first_unstable_scale(linearised, flat.dtype)
     return jnp.where(values[0] > 0, scale * values[0], jnp.where(values[0] <= 0, jnp.inf, jnp.nan))
-
-
-_TINY = 1e-15  # its square is a number in single precision
 
 
 def _first_unstable_scale(linearised, dtype):
