@@ -304,15 +304,24 @@ def whole_threshold(sample: Sample, step: FullStep, period: int = 1) -> jax.Arra
         start = vector, state, jnp.eye(len(vector), dtype=flat.dtype)
         return jax.lax.scan(one, start, length=period)[0][2]
 
-    scale = _first_unstable_scale(linearised, flat.dtype)
+    kinds = {
+        jnp.result_type(leaf) for leaf in (flat, *jax.tree.leaves(sample.state)) if _is_float(leaf)
+    }
+    coarsest = max(float(jnp.finfo(kind).eps) for kind in kinds)
+    scale = _first_unstable_scale(linearised, flat.dtype, 16 * len(vector) * coarsest)
     return jnp.where(values[0] > 0, scale * values[0], jnp.where(values[0] <= 0, jnp.inf, jnp.nan))
 
 
-def _first_unstable_scale(linearised, dtype):
-    """The s > 0 at which the spectral radius of `linearised(s)` passes 1."""
+def _is_float(leaf):
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+
+
+def _first_unstable_scale(linearised, dtype, tolerance):
+    """The s > 0 at which the spectral radius of `linearised(s)` passes 1, directions that stay
+    being known to a tolerance.
+    """
     one = jnp.ones((), dtype)
     still, usual = linearised(0 * one), linearised(one)
-    tolerance = 16 * len(still) * float(jnp.finfo(dtype).eps)  # for directions that stay
 
     def unstable(scale):
         return _log_radius(linearised(scale)) > tolerance
