@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # all of them, or for example TESTS=tests/theory
 TESTS ?=
 
-.PHONY: demo docs test test-fast test-long claims mutants soak check format benchmark clean
+.PHONY: demo docs test test-fast test-long claims mutants optax soak check format benchmark clean
 
 # The marker is written last, so an installation that was cut short is done again.
 $(VENV)/ready: pyproject.toml
@@ -38,6 +38,10 @@ claims: $(VENV)/ready
 # deliberate errors, and who notices; writes docs/mutants.md; a quarter of an hour and more
 mutants: $(VENV)/ready
 	$(BIN)/python -m tests.mutants
+
+# what is found out of every rule of optax; writes docs/guide/optax.md; some minutes
+optax: $(VENV)/ready
+	$(BIN)/python docs/optax_rules.py
 
 # faults at length; writes docs/soak.md; hours
 soak: $(VENV)/ready

@@ -1394,13 +1394,34 @@ MUTANTS = (
         "jnp.sum(2 * slopes[k] * move)", (), ("tests/objectives/test_own.py",),
     ),
     Mutant(
-        "clip_judged_where_it_acts", "rules/transformations.py", "_NEARBY = (1e-6, 1e-5)",
+        "clip_judged_where_it_acts", "rules/probes.py", "_NEARBY = (1e-6, 1e-5)",
         "_NEARBY = (1e2, 1e3)", (), ("tests/rules/test_transformations.py",),
     ),
     Mutant(
-        "gradient_elsewhere_is_here", "rules/transformations.py",
+        "gradient_elsewhere_is_here", "rules/probes.py",
         '"grad_fn": lambda params, *_: jax.grad(loss)(params)', '"grad_fn": lambda *_: slopes', (),
         ("tests/rules/test_transformations.py",),
+    ),
+    Mutant(
+        "loss_elsewhere_unseen", "rules/probes.py", "elsewhere &= same(bent[0], a)",
+        "elsewhere &= True", (), ("tests/rules/test_whole_steps.py",),
+    ),
+    Mutant(
+        "minimum_at_the_origin", "rules/probes.py", "probe, (1.0, 1.0), _NEARBY)",
+        "probe, _NEARBY, _NEARBY)", (), ("tests/rules/test_transformations.py",),
+    ),
+    Mutant(
+        "one_step_of_a_period", "rules/transformations.py", "parabola_threshold(sample, period)",
+        "parabola_threshold(sample, 1)", (), ("tests/rules/test_whole_steps.py",),
+    ),
+    Mutant(
+        "whole_step_off_the_minimum", "rules/stability.py", "jnp.maximum(values, 0)", "values", (),
+        ("tests/rules/test_whole_steps.py",),
+    ),
+    Mutant(
+        "signs_are_stable", "rules/transformations.py",
+        "known[shapes].kind in probes.WITHOUT_LINEARISED_STEP", "False", (),
+        ("tests/rules/test_whole_steps.py",),
     ),
 )  # fmt: skip
 

@@ -69,6 +69,36 @@ def test_the_reference_refuses_what_is_undocumented(monkeypatch):
         pages.reference("")
 
 
+def optax_rules():
+    """The script of the table of optax's rules, and the rows that are written."""
+    spec = importlib.util.spec_from_file_location("optax_rules", DOCS / "optax_rules.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    _, _, table = (DOCS / "guide" / "optax.md").read_text().partition(script.TABLE)
+    if not table:
+        pytest.skip("the table is of another optax")
+    rows = re.findall(r"^\| `(.+)` \| (.+) \| (.*) \|$", table, re.M)
+    return script, {expression: (words, number) for expression, words, number in rows}
+
+
+def test_every_factory_of_optax_is_in_the_table():
+    script, rows = optax_rules()
+    assert list(rows) == list(script.expressions().values())
+    said = {name for name in dir(script.optax) if name.startswith(("scale_by_", "clip"))}
+    assert len(said) > 20 and all(f"optax.{name}" in script.expressions() for name in said)
+
+
+@pytest.mark.parametrize("expression", [
+    pytest.param("optax.MultiSteps(optax.sgd(eta), 3)", marks=pytest.mark.slow),
+    pytest.param("optax.sign_sgd(eta)", marks=pytest.mark.slow),
+    pytest.param("all", marks=pytest.mark.long),
+])  # fmt: skip
+def test_the_table_of_optax_says_what_the_code_finds(expression):
+    script, rows = optax_rules()
+    for one in rows if expression == "all" else [expression]:
+        assert script.row(one) == rows[one], one
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):

@@ -1,29 +1,28 @@
 """Rules from optax: any transformation, its arguments being the hyperparameters.
 
 A transformation sees the full-space gradient, each copy of a parameter by itself, so that rules
-which use its norm mean what they say. How it acts is found out when the rule is made, by a few
-steps on seven coordinates: linearly, by coordinate, or neither. The first two have thresholds that
-can be computed (`eos_jax.rules.stability`); so has what is neither until gradients are small, as
-where they are clipped by their norm, for that is how a minimum is left. The last has none, and its
+which use its norm mean what they say. How it acts is found out when the rule is made
+(`eos_jax.rules.probes`), and decides which threshold is computed (`eos_jax.rules.stability`): that
+of one coordinate, of one period on a parabola, or of the whole step. Where there is none the rule's
 `remark` says so.
 """
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from eos_jax import measures
 from eos_jax.fingerprint import digest
 from eos_jax.objectives.base import lift, loss_of_first_copies
-from eos_jax.rules import stability
+from eos_jax.rules import probes, stability
 from eos_jax.rules.base import Rule, check_number, make, numbers, register
 from eos_jax.rules.descent import gradient_descent
+from eos_jax.rules.probes import Build, update
 from eos_jax.sample import Measure
 
 if TYPE_CHECKING:  # otherwise imported where it is used: most sweeps do not wait for it
@@ -32,6 +31,8 @@ if TYPE_CHECKING:  # otherwise imported where it is used: most sweeps do not wai
 REMARKS = {
     "linear": "linear in the gradients: the threshold is where the spectral radius of its "
     "linearised map passes 1",
+    "repeating": "linear on quadratics, with a period of {period}: the threshold is where the "
+    "spectral radius of the linearised map of one period passes 1",
     "coordinate": "acts on each coordinate alone: the curvature is that of D^(1/2) H D^(1/2), D "
     "the rule's present response to a small gradient over eta, and the threshold that of its "
     "linearised map with the response normalised",
@@ -40,19 +41,69 @@ REMARKS = {
     "coordinate_nearby": "acts on each coordinate alone where gradients are small, as at a "
     "minimum: the curvature is that of D^(1/2) H D^(1/2), D the rule's present response to a small "
     "gradient over eta, and the threshold that of its linearised map with the response normalised",
+    "whole": "answers small gradients in proportion, with a period of {period}: the threshold is "
+    "the sharpness at which the present Hessian, scaled as a whole, brings the spectral radius of "
+    "the linearised map of all parameters and state over one period to 1; NaN where these are more "
+    f"than {stability.MOST_NUMBERS} numbers",
+    "particular": "made for particular parameters: the threshold is the sharpness at which the "
+    "present Hessian, scaled as a whole, brings the spectral radius of the linearised map of all "
+    "parameters and state to 1; NaN where small gradients are not answered in proportion, or these "
+    f"are more than {stability.MOST_NUMBERS} numbers",
+    "still": "no threshold: small gradients move nothing",
     "flat": "no threshold: the response to a small gradient is not proportional to it, so that no "
     "curvature makes a minimum stable",
-    "coupled": "no threshold is known: the rule is not linear and does not act on each coordinate "
-    "alone",
+    "coupled": "no threshold is known: the rule shows no linearised step at a minimum, or one that "
+    f"does not repeat itself within {probes.LONGEST_PERIOD} steps",
 }
-_THRESHOLDS: dict[str, tuple[Measure, Measure | None]] = {
-    "linear": (measures.sharpness, stability.spectral_radius_threshold),
-    "coordinate": (stability.response_sharpness, stability.response_threshold),
-    "linear_nearby": (measures.sharpness, stability.spectral_radius_threshold),
-    "coordinate_nearby": (stability.response_sharpness, stability.response_threshold),
-    "flat": (measures.sharpness, None),
-    "coupled": (measures.sharpness, None),
-}
+_CHANGING = "; the rule changes from step to step without a period, and this is its present step"
+
+
+def _judged(action, build, hyperparameters, defaults) -> tuple[Measure, Measure | None, str]:
+    """Curvature, threshold and remark of a transformation that acts in one of the known ways."""
+    kind, period, steady = action
+    remark = REMARKS[kind].format(period=period)
+    if kind in ("linear", "linear_nearby") and not steady:
+        remark += _CHANGING
+    if kind in ("linear", "linear_nearby"):
+        return measures.sharpness, stability.spectral_radius_threshold, remark
+    if kind in ("coordinate", "coordinate_nearby"):
+        return stability.response_sharpness, stability.response_threshold, remark
+    if kind == "repeating":
+        over = lambda sample: stability.parabola_threshold(sample, period)  # noqa: E731
+        return measures.sharpness, over, remark
+    if kind == "whole":
+        return measures.sharpness, _whole(build, lambda _: action), remark
+    if kind == "particular":
+        find = lambda template: probes.action(build, hyperparameters, defaults, template)  # noqa: E731
+        return measures.sharpness, _whole(build, find), remark
+    return measures.sharpness, None, remark
+
+
+def _whole(build, action_on):
+    """The threshold by the whole step, where the transformation has one on these parameters."""
+    import optax
+
+    known: dict = {}
+
+    def threshold(sample):
+        full = lift(sample.objective, sample.params)
+        numbers_in = sum(jnp.size(a) for a in jax.tree.leaves((full, sample.state)))
+        shapes = tuple((name, jnp.shape(copy)) for name in full for copy in full[name])
+        if shapes not in known and numbers_in <= stability.MOST_NUMBERS:
+            known[shapes] = action_on(jax.tree.map(lambda a: np.zeros(jnp.shape(a)), full))
+        if shapes not in known or known[shapes].kind in probes.WITHOUT_LINEARISED_STEP:
+            return jnp.full((), jnp.nan, jnp.result_type(*sample.params.values()))
+        made = build(numbers(sample.params, sample.hyper))
+
+        def step(loss, full, state):
+            value, slopes = jax.value_and_grad(loss)(full)
+            move, after = update(made, slopes, state, full, value, loss)
+            return optax.apply_updates(full, move), after
+
+        return stability.whole_threshold(sample, step, known[shapes].period)
+
+    return threshold
+
 
 _made: dict[tuple, Rule] = {}
 
@@ -99,9 +150,9 @@ def from_optax(
         name, hyperparameters, repr(defaults), repr(settings), curvature, threshold, identity
     )  # fmt: skip
     if key not in _made:
-        kind = _kind(build, hyperparameters, defaults)
-        usual, usual_threshold = _THRESHOLDS[kind]
-        remark = REMARKS[kind] if threshold is None else ""
+        action = probes.action(build, hyperparameters, defaults)
+        usual, usual_threshold, remark = _judged(action, build, hyperparameters, defaults)
+        remark = remark if threshold is None else ""
         if curvature is not None and threshold is None:
             usual_threshold = None  # a threshold belongs to its own curvature
             remark = "no threshold: none was given with the curvature"
@@ -277,9 +328,6 @@ def _check(**given: Any) -> None:
             check_number(name, value, 0, 1 if name in ("b1", "b2") else float("inf"))
 
 
-Build = Callable[[Mapping[str, Any]], "optax.GradientTransformationExtraArgs"]
-
-
 def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[str, Any], Build]:
     """Hyperparameters, their defaults, settings, and hyper -> transformation."""
     if not callable(transformation):
@@ -318,7 +366,10 @@ def _arguments(transformation) -> tuple[tuple[str, ...], dict[str, float], dict[
             values = {**settings, **hyper}
         positional = [values[a.name] for a in arguments if a.kind != a.KEYWORD_ONLY]
         keywords = {a.name: values[a.name] for a in arguments if a.kind == a.KEYWORD_ONLY}
-        return optax.with_extra_args_support(transformation(*positional, **keywords))
+        made = transformation(*positional, **keywords)
+        if isinstance(made, optax.MultiSteps):
+            made = made.gradient_transformation()
+        return optax.with_extra_args_support(made)
 
     return hyperparameters, numeric, settings, build
 
@@ -367,32 +418,11 @@ def _step(build):
         (slope,) = pullback(jnp.ones_like(value))
         full, slopes = lift(objective, params), lift(objective, slope)
         made = build(numbers(params, hyper))
-        move, after = _update(made, slopes, state, full, value, objective.full_loss)
+        move, after = update(made, slopes, state, full, value, objective.full_loss)
         moved: Any = optax.apply_updates(full, move)
-        return {name: moved[name][0] for name in objective.parameters}, _like(after, state)
+        return {name: moved[name][0] for name in objective.parameters}, after
 
     return step
-
-
-def _update(made, slopes, state, params, value, loss):
-    """A transformation's step, told what it asks for: the value, the loss, its gradient."""
-    told = {
-        "value": value,
-        "grad": slopes,
-        "value_fn": loss,
-        "obj_fn": loss,
-        "grad_fn": lambda params, *_: jax.grad(loss)(params),
-    }
-    asked = inspect.signature(made.update).parameters.values()
-    if not any(argument.kind == argument.VAR_KEYWORD for argument in asked):
-        names = {argument.name for argument in asked}
-        told = {name: given for name, given in told.items() if name in names}
-    return made.update(slopes, state, params, **told)
-
-
-def _like(after, before):
-    """Whatever a transformation promotes goes back to the dtypes that it started with."""
-    return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, before)
 
 
 def _check_it_builds(build, hyperparameters):
@@ -426,108 +456,10 @@ def _fingerprint(build, hyperparameters):
         made = build(hyper)
         state = made.init(params)
         loss = lambda p: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(p))  # noqa: E731
-        return state, _update(made, slopes, state, params, value, loss)
+        return state, update(made, slopes, state, params, value, loss)
 
     with jax.enable_x64(True):
         traced = jax.make_jaxpr(both, return_shape=True)(
             {n: leaf() for n in hyperparameters}, tree, tree, leaf()
         )
     return digest(traced[0]) + str(jax.tree.structure(traced[1]))
-
-
-_STEPS, _COORDINATES = 16, 7
-_JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
-
-
-_KINDS = ("linear", "coordinate", "linear_nearby", "coordinate_nearby", "flat", "coupled")
-_SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
-_NEARBY = (1e-6, 1e-5)  # the gradients of points beside a minimum
-_PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
-
-
-def _kind(build, hyperparameters, defaults) -> str:
-    """How a transformation acts: one of `_KINDS`, the last that any probe shows."""
-    each = lambda hyper, cases: jax.vmap(lambda case: _walk(build, hyper, *case))(cases)  # noqa: E731
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True), np.errstate(all="ignore"):
-        walk = jax.jit(each)
-        found = []
-        for probe in _PROBES:
-            usual = {n: 0.1 if n == "eta" else probe for n in hyperparameters} | defaults
-            hyper = {name: jnp.asarray(value, float) for name, value in usual.items()}
-            try:
-                act = functools.partial(walk, hyper)
-                kind = _judge(act, _SCALES)
-                if kind == "coupled" and (near := _judge(act, _NEARBY)) in ("linear", "coordinate"):
-                    kind = f"{near}_nearby"
-                found.append(kind)
-            except Exception:  # made for particular parameters
-                return "coupled"
-    return max(found, key=_KINDS.index)
-
-
-def _walk(build, hyper, points, slopes, values):
-    """Moves along given points and gradients, and the response to a small gradient after them."""
-    made, point = build(hyper), _canonical(points[0])
-    flat = lambda tree: ravel_pytree(tree)[0]  # noqa: E731
-
-    def move(slope, point, value, state):
-        slope = _canonical(slope)
-        loss = lambda p: jnp.sum(flat(p) ** 2)  # noqa: E731
-        step, after = _update(made, slope, state, _canonical(point), value, loss)
-        return flat(step), _like(after, state)
-
-    def step(state, row):
-        point, slope, value, jump = row
-        state = jax.tree.map(
-            lambda leaf: leaf + jump.astype(leaf.dtype) if _counts(leaf) else leaf, state
-        )
-        moved, state = move(slope, point, value, state)
-        return state, moved
-
-    start = jax.tree.map(jnp.asarray, made.init(point))
-    state, moves = jax.lax.scan(step, start, (points, slopes, values, jnp.asarray(_JUMP)))
-    last = lambda slope: move(slope, points[-1], values[-1], state)[0]  # noqa: E731
-    _, response = jax.jvp(last, (jnp.zeros(_COORDINATES),), (jnp.ones(_COORDINATES),))
-    return moves, response
-
-
-def _counts(leaf):
-    return leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)
-
-
-def _canonical(row):
-    """Seven coordinates as a scalar, a vector and a matrix: some rules treat them differently."""
-    return {"a": row[0], "b": row[1:3], "c": row[3:].reshape(2, 2)}
-
-
-def _judge(walk, scales):
-    """Compare walks: sums of inputs, one coordinate changed, equal coordinates."""
-    draw = np.random.default_rng(0).normal
-    inputs = lambda: [draw(size=(_STEPS, _COORDINATES)) for _ in range(2)] + [draw(size=_STEPS)]  # noqa: E731
-    first, second = inputs(), inputs()
-    cases = [[0 * part for part in first]]
-    for size in scales:
-        a = [size * part for part in first]
-        b = [size * part for part in second]
-        others = [
-            [np.where(np.arange(_COORDINATES) == kept, a[k], b[k]) for k in (0, 1)] + [b[2]]
-            for kept in range(_COORDINATES)
-        ]
-        equal = [np.repeat(a[k][:, :1], _COORDINATES, axis=1) for k in (0, 1)] + [a[2]]
-        cases += [a, b, [u + v for u, v in zip(a, b)], *others, equal]
-    moves, response = (np.asarray(r) for r in walk([np.stack(c) for c in zip(*cases)]))
-    still = np.where(np.isfinite(moves[0]), moves[0], 0)  # noise that is added whatever comes
-    same = lambda u, v: np.allclose(u, v, rtol=1e-9, atol=1e-9 * np.max(np.abs(v)))  # noqa: E731
-    linear = alone = True
-    each = _COORDINATES + 4
-    for start in range(1, len(cases), each):
-        a, b, both, *others, equal = moves[start : start + each] - still
-        linear &= same(a + b, both)
-        alone &= all(same(other[:, kept], a[:, kept]) for kept, other in enumerate(others))
-        alone &= same(equal[:, 1:], equal[:, :1] + 0 * equal[:, 1:])
-    answers = response[1::each]
-    if not alone:
-        return "coupled"
-    if not np.isfinite(answers).all() or (answers == 0).any():
-        return "flat"
-    return "linear" if linear else "coordinate"

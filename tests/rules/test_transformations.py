@@ -70,9 +70,19 @@ KINDS = [
      "acts on each coordinate alone where gradients are small"),
     (lambda eta: optax.chain(optax.clip_by_global_norm(1.0), optax.lion(eta)), "no threshold"),
     (lambda eta: optax.contrib.muon(eta), "no threshold"),
-    (lambda eta: optax.polyak_sgd(eta), "no threshold"),
+    (lambda eta: optax.polyak_sgd(eta), "no threshold is known"),
     (lambda eta: optax.masked(optax.sgd(eta), {"x": (True, True), "y": (False, False)}),
-     "no threshold"),
+     "made for particular parameters"),
+    (lambda eta: optax.contrib.sam(optax.sgd(eta), optax.sgd(0.1), opaque_mode=True),
+     "linear on quadratics, with a period of 1"),
+    (lambda eta: optax.chain(optax.scale_by_param_block_norm(), optax.sgd(eta)),
+     "answers small gradients in proportion"),
+    (lambda eta: optax.chain(optax.sgd(eta), optax.scale_by_backtracking_linesearch(15)),
+     "no threshold is known"),
+    (lambda eta: optax.MultiSteps(optax.sgd(eta), 100), "no threshold is known"),
+    (lambda eta: optax.chain(optax.sgd(eta), optax.set_to_zero()), "no threshold: small gradients"),
+    (lambda eta: optax.chain(optax.scale_by_factored_rms(), optax.sgd(eta)),
+     "answers small gradients in proportion"),
 ]  # fmt: skip
 
 
@@ -80,7 +90,7 @@ KINDS = [
 def test_how_a_transformation_acts_is_found_out(transformation, remark):
     rule = rules.from_optax(transformation)
     assert rule.remark.startswith(remark)
-    assert (rule.threshold is None) == (remark == "no threshold")
+    assert (rule.threshold is None) == remark.startswith("no threshold")
 
 
 def test_a_threshold_can_be_given():
