@@ -60,8 +60,10 @@ def test_the_cost_of_a_step_counts_what_it_repeats(monkeypatch):
     assert rules.predicted_cost(model, eos.rules.heavy_ball()) == 10
     # the norm is two products, a root, a choice of where it vanishes and a quotient
     assert rules.predicted_cost(model, eos.rules.normalised_gradient_descent()) > 6 + 23
-    exact = eos.rules.muon(newton_schulz=0)
-    assert np.isnan(rules.predicted_cost(rules.models()["matrices"], exact))
+    exact, large = eos.rules.muon(newton_schulz=0), eos.objectives.deep_linear_network((7, 7, 7))
+    # five sweeps of three rotations of two matrices, each of two roots and two quotients
+    assert rules.predicted_cost(rules.models()["matrices"], exact) > 2 * 5 * 3 * (2 * 15 + 2 * 8)
+    assert np.isnan(rules.predicted_cost(large, exact))  # by LAPACK
 
 
 def test_every_rule_is_measured():

@@ -34,10 +34,12 @@ LONGEST_PERIOD = 64
 _USUAL = {"a": np.zeros(()), "b": np.zeros(2), "c": np.zeros((2, 2))}
 _ONE = {"a": np.zeros(())}
 _STEPS = 16
-_JUMP = np.where(np.arange(_STEPS) == _STEPS // 2, 1000, 0)  # in counts: some rules begin late
+_LONG = 5 * LONGEST_PERIOD // 2  # the longest period once and a half again
+_JUMP = 1000  # in counts, half way: some rules begin late
 _SCALES = (1e-3, 1.0, 1e3)  # of points and gradients
 _NEARBY = (1e-6, 1e-5)  # of gradients beside a minimum
 _PROBES = (0.5, 0.99)  # for hyperparameters without default: some rules turn linear at the first
+_FIRST = 8  # steps of a period's search that may be of their own kind
 _REST = 3000  # steps after which momenta have died
 _TINY = 1e-15  # what moves by less of its size does not
 _SMALL = 1e-7  # of displacements from a minimum
@@ -131,6 +133,8 @@ def action(
 def _action(probe):
     walk = jax.jit(jax.vmap(functools.partial(_walk, probe)))
     kind = _judge(walk, probe, _SCALES, _SCALES)
+    if kind == "still":  # so far
+        kind = _judge(walk, probe, _SCALES, _SCALES, _LONG)
     if kind in ("coupled", "flat"):
         near = _judge(walk, probe, (1.0, 1.0), _NEARBY)
         kind = f"{near}_nearby" if near in ("linear", "coordinate") else _at_rest(probe)
@@ -210,7 +214,8 @@ def _walk(probe, points, slopes, values, bent):
         moved, state = _move(probe, later(state, jump), point, slope, value, bends)
         return state, moved
 
-    rows = points, slopes, values, jnp.asarray(_JUMP)
+    count = len(points)
+    rows = points, slopes, values, jnp.where(jnp.arange(count) == count // 2, _JUMP, 0)
     state, moves = jax.lax.scan(step, _start(probe, points[0]), rows)
     last = lambda slope: _move(probe, state, points[-1], slope, values[-1], bends)[0]  # noqa: E731
     zero = jnp.zeros_like(points[-1])
@@ -225,17 +230,17 @@ def _try(probe):
     jax.eval_shape(functools.partial(_walk, probe), rows, rows, rows[:, 0], 0.0)
 
 
-def _judge(walk, probe, sizes, gradients) -> str:
+def _judge(walk, probe, sizes, gradients, steps=_STEPS) -> str:
     """Compare walks: sums of inputs, one coordinate changed, equal coordinates, another loss."""
     _, count = _unravel(probe.template)
     draw = np.random.default_rng(0).normal
-    ahead = np.arange(_STEPS)[:, None] / 4  # on the whole downhill: some rules take heart from that
+    ahead = np.arange(steps)[:, None] / 4  # on the whole downhill: some rules take heart from that
 
     def inputs():
         return [
-            draw(size=(_STEPS, count)) - ahead,
-            draw(size=(_STEPS, count)) + 1,
-            draw(size=_STEPS),
+            draw(size=(steps, count)) - ahead,
+            draw(size=(steps, count)) + 1,
+            draw(size=steps),
         ]
 
     first, second = inputs(), inputs()
@@ -313,7 +318,7 @@ def _at_rest(probe) -> str:
     @jax.jit
     def total(displacements):
         state, _ = jax.lax.scan(step, _start(probe, far[0, 0]), (far[0], far[1] / bends))
-        state = later(state, jnp.asarray(1000))
+        state = later(state, jnp.asarray(_JUMP))
         quiet = repeat(_REST)
         state, _ = jax.lax.scan(step, state, (quiet, 0 * quiet))
         shift = lambda away: jax.lax.scan(step, state, (repeat(len(away)), away))[1]  # noqa: E731
@@ -364,10 +369,10 @@ def _period(probe) -> tuple[int, bool]:
     @jax.jit
     @jax.vmap
     def run(jump):
-        return jax.lax.scan(step, later(_start(probe, point), jump), length=_WINDOW)[1]
+        return jax.lax.scan(step, later(_start(probe, point), jump), length=_LONG)[1]
 
     tolerance = _tolerance(probe)
-    early, late = (rows[_FIRST:] for rows in np.asarray(run(jnp.asarray([0, 1000]))))
+    early, late = (rows[_FIRST:] for rows in np.asarray(run(jnp.asarray([0, _JUMP]))))
     zeros = (late != 0).astype(float)
     for seen, steady in ((early, True), (late, True), (zeros, False)):
         # each entry by its own size: one that falls for ever is never small
@@ -377,7 +382,3 @@ def _period(probe) -> tuple[int, bool]:
             if np.abs(seen[period:] - seen[:-period]).max() <= tolerance:
                 return period, steady
     return 0, False
-
-
-_FIRST = 8  # steps that may be of their own kind
-_WINDOW = 5 * LONGEST_PERIOD // 2  # the longest period once and a half again

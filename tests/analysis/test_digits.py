@@ -96,5 +96,5 @@ def test_what_has_no_digits():
     with pytest.raises(ValueError, match="must be a point that was found, but got a flip"):
         refined(bifurcation("flip", logistic(), {"x": float("nan")}, {"r": 2.9}, "r"), logistic(),
                 {"r": 2.9}, "r")  # fmt: skip
-    with pytest.raises(ValueError, match="The step must be"):
+    with pytest.raises(ValueError, match="must be arithmetic"):
         exact_orbit(own_map(_sine, ["x"]), {"x": 1}, {"r": 2}, 1)

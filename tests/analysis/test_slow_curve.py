@@ -33,5 +33,5 @@ def test_series_predicts_an_orbit_in_many_digits():
 
 
 def test_series_refuses_no_terms():
-    with pytest.raises(ValueError, match="Argument `terms` must be positive, but got 0"):
+    with pytest.raises(ValueError, match="Argument `terms` must be a positive integer, but got 0"):
         gap_series(0)

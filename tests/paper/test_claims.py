@@ -21,9 +21,9 @@ from eos_jax.paper.claims import (
     check,
     claim,
     claims,
-    optimizers,
     sharpness,
 )
+from eos_jax.paper.claims.runs import edge_on_a_parabola
 from tests import mutants
 
 pytestmark = pytest.mark.slow
@@ -104,7 +104,7 @@ def test_a_broken_formula_fails(monkeypatch):
 
 def test_a_rule_that_never_grows_gives_no_threshold():
     rule = eos.rules.gradient_descent()  # it turns at 2, far from the guess
-    assert not optimizers._threshold(rule, 1.0).passed
+    assert not edge_on_a_parabola(rule, 1.0, eta=1.0).passed
 
 
 def test_a_wrong_rule_of_stability_fails(monkeypatch):

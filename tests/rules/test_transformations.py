@@ -80,6 +80,7 @@ KINDS = [
     (lambda eta: optax.chain(optax.sgd(eta), optax.scale_by_backtracking_linesearch(15)),
      "no threshold is known"),
     (lambda eta: optax.MultiSteps(optax.sgd(eta), 100), "no threshold is known"),
+    (lambda eta: optax.MultiSteps(optax.sgd(eta), 40), "linear on quadratics, with a period of 40"),
     (lambda eta: optax.chain(optax.sgd(eta), optax.set_to_zero()), "no threshold: small gradients"),
     (lambda eta: optax.chain(optax.scale_by_factored_rms(), optax.sgd(eta)),
      "answers small gradients in proportion"),
