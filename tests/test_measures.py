@@ -79,6 +79,7 @@ def form(matrix):
     )
 
 
+@pytest.mark.slow
 def test_generalised_sharpness_of_saddles(x64):
     """(b^2 - 10 a^2)/2: 1 in every norm, though a curves ten times as much; and random forms."""
     saddle = eos.objectives.from_function(lambda a, b: (b * b - 10 * a * a) / 2)
@@ -99,6 +100,7 @@ def test_generalised_sharpness_of_saddles(x64):
     assert float(measures.generalised_sharpness("max")(hill)) == 0
 
 
+@pytest.mark.slow
 def test_generalised_sharpness_in_the_spectral_norm(x64):
     """Of 1/2 <A, W>^2: the square of the sum of the singular values of A."""
     a = np.random.default_rng(3).normal(size=(3, 2))
