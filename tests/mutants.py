@@ -849,7 +849,7 @@ MUTANTS = (
         "centre_of_the_next", "flows/rods.py",
         "return (here + moved[parameter]) / 2",
         "return moved[parameter]",
-        ("rod_flow_follows_the_centre",),
+        ("rod_flow_follows_the_centre",), ("eos_jax/flows/rods.py",),
     ),
     Mutant(
         "rod_judged_at_its_end", "flows/rods.py",
